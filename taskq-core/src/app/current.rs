@@ -1,0 +1,105 @@
+//! Which app a `kiq` goes to: the scope's, else the process's.
+
+use super::App;
+use crate::context::TaskContext;
+use std::{
+    future::Future,
+    sync::{PoisonError, RwLock},
+};
+
+tokio::task_local! {
+    static CURRENT: Current;
+}
+
+static PROCESS_DEFAULT: RwLock<Option<App>> = RwLock::new(None);
+
+/// What a submission from here belongs to.
+#[derive(Clone)]
+pub(crate) struct Current {
+    pub(crate) app: App,
+    /// The task that is running here.
+    pub(crate) task: Option<TaskContext>,
+}
+
+impl Current {
+    pub(crate) fn get() -> Option<Self> {
+        CURRENT.try_with(Clone::clone).ok()
+    }
+
+    /// Runs `body` as the task of `ctx`.
+    pub(crate) fn within_task<F: Future>(ctx: &TaskContext, body: F) -> impl Future<Output = F::Output> + use<F> {
+        CURRENT.scope(Current { app: ctx.app().clone(), task: Some(ctx.clone()) }, body)
+    }
+
+    /// Runs plain code as the task of `ctx`.
+    pub(crate) fn within_task_sync<R>(ctx: &TaskContext, body: impl FnOnce() -> R) -> R {
+        CURRENT.sync_scope(Current { app: ctx.app().clone(), task: Some(ctx.clone()) }, body)
+    }
+}
+
+impl App {
+    /// Runs `body` with this app as the one that `kiq` goes to. Does not reach behind `tokio::spawn`: use
+    /// [`spawn`] there, or [`InApp::in_app`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use taskq_core::{App, BrokerExt, InMemoryBroker};
+    /// let app = InMemoryBroker::new().into_app();
+    /// app.scope(async { assert!(App::current().is_some()) }).await;
+    /// # }
+    /// ```
+    pub fn scope<F: Future>(&self, body: F) -> impl Future<Output = F::Output> + use<F> {
+        CURRENT.scope(Current { app: self.clone(), task: None }, body)
+    }
+
+    /// The app that a `kiq` here would go to: the scope's, else the process's.
+    pub fn current() -> Option<App> {
+        Current::get().map(|current| current.app).or_else(App::process_default)
+    }
+
+    /// Makes this the app of the process, in place of the first one that started.
+    pub fn make_default(&self) {
+        *PROCESS_DEFAULT.write().unwrap_or_else(PoisonError::into_inner) = Some(self.clone());
+    }
+
+    pub(super) fn make_default_if_first(&self) {
+        PROCESS_DEFAULT.write().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| self.clone());
+    }
+
+    pub(crate) fn process_default() -> Option<App> {
+        PROCESS_DEFAULT.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Lets go of the process default if it is this app.
+    pub(super) fn unmake_default(&self) {
+        let mut default = PROCESS_DEFAULT.write().unwrap_or_else(PoisonError::into_inner);
+        if default.as_ref().is_some_and(|app| std::sync::Arc::ptr_eq(&app.live, &self.live)) {
+            *default = None;
+        }
+    }
+}
+
+/// `tokio::spawn` that takes the app (and the running task) along.
+///
+/// # Panics
+/// Outside a tokio runtime, as `tokio::spawn` does.
+pub fn spawn<F>(body: F) -> tokio::task::JoinHandle<F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    match Current::get() {
+        Some(current) => tokio::spawn(CURRENT.scope(current, body)),
+        None => tokio::spawn(body),
+    }
+}
+
+/// Gives every future `.in_app(&app)`. In the prelude.
+pub trait InApp: Future + Sized {
+    /// Runs this future with `app` as the one that `kiq` goes to; for futures that are spawned elsewhere.
+    fn in_app(self, app: &App) -> impl Future<Output = Self::Output> + use<Self> {
+        app.scope(self)
+    }
+}
+
+impl<F: Future> InApp for F {}

@@ -1,0 +1,43 @@
+//! What a `broker()` function may give.
+
+use super::App;
+use crate::{broker::Broker, error::BoxError};
+
+/// An app, any broker, or a `Result` of these.
+pub trait IntoApp {
+    /// The app.
+    ///
+    /// # Errors
+    /// The function's own error.
+    fn try_into_app(self) -> Result<App, BoxError>;
+}
+
+impl IntoApp for App {
+    fn try_into_app(self) -> Result<App, BoxError> {
+        Ok(self)
+    }
+}
+
+impl IntoApp for &App {
+    fn try_into_app(self) -> Result<App, BoxError> {
+        Ok(self.clone())
+    }
+}
+
+impl IntoApp for std::sync::Arc<App> {
+    fn try_into_app(self) -> Result<App, BoxError> {
+        Ok((*self).clone())
+    }
+}
+
+impl<B: Broker> IntoApp for B {
+    fn try_into_app(self) -> Result<App, BoxError> {
+        Ok(App::new(self))
+    }
+}
+
+impl<T: IntoApp, E: Into<BoxError>> IntoApp for Result<T, E> {
+    fn try_into_app(self) -> Result<App, BoxError> {
+        self.map_err(Into::into)?.try_into_app()
+    }
+}

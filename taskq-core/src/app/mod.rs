@@ -1,0 +1,212 @@
+//! The app: a broker, a result backend, state, middleware and queues under one cheap handle.
+
+mod build;
+mod current;
+mod into_app;
+mod many;
+mod start;
+
+pub use build::BrokerExt;
+pub(crate) use current::Current;
+pub use current::{InApp, spawn};
+pub use into_app::IntoApp;
+
+use crate::{
+    broker::Broker,
+    context::TaskContext,
+    dead_letters::DeadLetters,
+    defaults::{MAX_TASK_NAME, PUBLISH_TIMEOUT, QUEUE, RESULT_TTL},
+    message::ContentType,
+    middleware::{Middleware, SendMiddleware},
+    observer::{Event, Observer},
+    queue::QueueSpec,
+    results::ResultBackend,
+    state::StateMap,
+    task::TaskDef,
+    trace::TraceContext,
+    worker::{Embedded, Worker},
+};
+use start::Started;
+use std::{fmt, sync::Arc, time::Duration};
+use tokio::sync::OnceCell;
+
+/// Everything that producers and workers of one application share. Cheap to clone: clones are the same app.
+///
+/// Building it does no I/O and never fails; [`App::startup`] connects, declares and checks. The `with_..` methods give a
+/// new app, which has not started.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> taskq_core::Result<()> {
+/// use taskq_core::{BrokerExt, InMemoryBroker, QueueSpec};
+///
+/// let app = InMemoryBroker::new().with_queue(QueueSpec::new("mail").priorities(10)).with_state(String::from("hello"));
+/// app.startup().await?;
+/// app.shutdown().await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct App {
+    config: Arc<Config>,
+    live: Arc<Live>,
+}
+
+/// What the user asked for.
+#[derive(Clone)]
+struct Config {
+    broker: Arc<dyn Broker>,
+    results: Option<Arc<dyn ResultBackend>>,
+    state: StateMap,
+    middleware: Vec<Arc<dyn Middleware>>,
+    send_middleware: Vec<Arc<dyn SendMiddleware>>,
+    observers: Vec<Arc<dyn Observer>>,
+    queues: Vec<QueueSpec>,
+    default_queue: String,
+    tasks: Vec<TaskDef>,
+    content_type: ContentType,
+    result_ttl: Duration,
+    publish_timeout: Duration,
+    tracks: bool,
+    trace: Option<TraceSource>,
+}
+
+/// Gives the `traceparent` of the present, for programs that have a tracer.
+type TraceSource = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+
+/// What came of it.
+#[derive(Default)]
+struct Live {
+    started: OnceCell<Started>,
+    embedded: Embedded,
+}
+
+impl App {
+    /// An app on this broker, with the broker's own result backend if it has one.
+    pub fn new(broker: impl Broker) -> Self {
+        let results = broker.default_results();
+        let config = Config {
+            broker: Arc::new(broker),
+            results,
+            state: StateMap::default(),
+            middleware: Vec::new(),
+            send_middleware: Vec::new(),
+            observers: Vec::new(),
+            queues: Vec::new(),
+            default_queue: QUEUE.to_owned(),
+            tasks: Vec::new(),
+            content_type: ContentType::MessagePack,
+            result_ttl: RESULT_TTL,
+            publish_timeout: PUBLISH_TIMEOUT,
+            tracks: false,
+            trace: None,
+        };
+        App { config: Arc::new(config), live: Arc::default() }
+    }
+
+    /// The broker.
+    pub fn broker(&self) -> &Arc<dyn Broker> {
+        &self.config.broker
+    }
+
+    /// The result backend, if there is one.
+    pub fn results(&self) -> Option<&Arc<dyn ResultBackend>> {
+        self.config.results.as_ref()
+    }
+
+    /// The app's values.
+    pub fn state(&self) -> &StateMap {
+        &self.config.state
+    }
+
+    /// A worker for this app, to be run with [`Worker::run_until`].
+    pub fn worker(&self) -> Worker {
+        Worker::new(self.clone())
+    }
+
+    /// The dead letters of `queue`: to be listed, shown and replayed.
+    pub fn dead_letters(&self, queue: impl Into<String>) -> DeadLetters {
+        DeadLetters::new(self.clone(), queue.into())
+    }
+
+    /// The queue of tasks that name none.
+    pub fn default_queue(&self) -> &str {
+        &self.config.default_queue
+    }
+
+    /// The queue that `task` goes to, unless a call says otherwise.
+    pub fn queue_of(&self, task: &TaskDef) -> &str {
+        task.config.queue.unwrap_or(&self.config.default_queue)
+    }
+
+    /// The queue as this app declares it: by `with_queue`, or as the plain queue of a registered task.
+    pub(crate) fn queue_spec(&self, name: &str) -> Option<&QueueSpec> {
+        self.config.queues.iter().find(|spec| spec.name() == name)
+    }
+
+    pub(crate) fn middleware(&self) -> &[Arc<dyn Middleware>] {
+        &self.config.middleware
+    }
+
+    pub(crate) fn send_middleware(&self) -> &[Arc<dyn SendMiddleware>] {
+        &self.config.send_middleware
+    }
+
+    pub(crate) fn content_type(&self) -> ContentType {
+        self.config.content_type
+    }
+
+    pub(crate) fn result_ttl(&self) -> Duration {
+        self.config.result_ttl
+    }
+
+    pub(crate) fn publish_timeout(&self) -> Duration {
+        self.config.publish_timeout
+    }
+
+    pub(crate) fn tracks(&self) -> bool {
+        self.config.tracks
+    }
+
+    pub(crate) fn embedded(&self) -> &Embedded {
+        &self.live.embedded
+    }
+
+    /// The trace that a submission from here belongs to: the running task's, or the program's own.
+    pub(crate) fn trace_context(&self, task: Option<&TaskContext>) -> Option<TraceContext> {
+        let own = self.config.trace.as_ref().and_then(|trace| trace()).and_then(|text| TraceContext::parse(&text));
+        let running = || task.and_then(|task| TraceContext::parse(task.message().traceparent.as_deref()?));
+        own.or_else(|| running().map(TraceContext::child))
+    }
+
+    pub(crate) fn check_task_name(&self, name: &str) -> Result<(), String> {
+        match name.len() {
+            1..=MAX_TASK_NAME if !name.contains(char::is_control) => Ok(()),
+            1..=MAX_TASK_NAME => Err(format!("{name:?} contains a control character")),
+            size => Err(format!("the task's name has {size} bytes; 1 to {MAX_TASK_NAME} are allowed")),
+        }
+    }
+
+    pub(crate) fn is_observed(&self) -> bool {
+        !self.config.observers.is_empty()
+    }
+
+    /// Tells the observers. A panic in one of them stays there.
+    pub(crate) fn observe(&self, event: &Event<'_>) {
+        for observer in &self.config.observers {
+            if let Err(panic) = crate::panic::catch(|| observer.on(event)) {
+                tracing::error!(%panic, "an observer panicked");
+            }
+        }
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("queues", &self.config.queues)
+            .field("default_queue", &self.config.default_queue)
+            .field("results", &self.config.results.is_some())
+            .field("started", &self.live.started.initialized())
+            .finish_non_exhaustive()
+    }
+}

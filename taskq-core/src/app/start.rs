@@ -1,0 +1,126 @@
+//! Starting: wrong set-up is found here, before anything is sent or consumed.
+
+use super::App;
+use crate::{error::WorkerError, queue::QueueSpec, registry::Registry, task::TaskDef};
+
+/// What starting has found out.
+pub(super) struct Started {
+    registry: Registry,
+    queues: Vec<QueueSpec>,
+}
+
+impl App {
+    /// Connects, declares the queues of the registered tasks and of `with_queue`, and checks that all that was asked for
+    /// can be had. Calling it again does nothing. The first app that starts becomes the default of the process.
+    ///
+    /// # Errors
+    /// [`WorkerError`]: duplicate task names with both locations, names that cannot be used, options that the broker or
+    /// the result backend cannot honour, a queue that exists with other arguments, an unreachable broker.
+    pub async fn startup(&self) -> Result<(), WorkerError> {
+        self.started().await?;
+        self.run_embedded();
+        Ok(())
+    }
+
+    /// Ends the tasks that run in this process's own app, and disconnects. Does not wait for them: `wait_idle` of the
+    /// in-memory broker does. What was not done goes back to its queue.
+    ///
+    /// # Errors
+    /// Disconnecting did not go as it should; the app has ended all the same.
+    pub async fn shutdown(&self) -> Result<(), WorkerError> {
+        self.embedded().stop();
+        self.unmake_default();
+        if let Some(results) = self.results() {
+            results.close().await;
+        }
+        Ok(self.broker().close().await?)
+    }
+
+    pub(crate) async fn started(&self) -> Result<(), WorkerError> {
+        self.live.started.get_or_try_init(|| self.start()).await.map(drop)
+    }
+
+    async fn start(&self) -> Result<Started, WorkerError> {
+        let registry = Registry::build(&self.config.tasks)?;
+        let queues = self.queues_of(&registry);
+        self.check(&registry, &queues)?;
+        for queue in &queues {
+            self.broker().declare(queue).await?;
+        }
+        if let Some(results) = self.results() {
+            results.startup().await?;
+        }
+        self.make_default_if_first();
+        Ok(Started { registry, queues })
+    }
+
+    /// The queues of `with_queue`, the default one, and those that registered tasks name.
+    fn queues_of(&self, registry: &Registry) -> Vec<QueueSpec> {
+        let mut queues = self.config.queues.clone();
+        let mut named: Vec<&str> =
+            registry.iter().map(|def| self.queue_of(def)).chain([self.default_queue()]).collect();
+        named.sort_unstable();
+        named.dedup();
+        named.retain(|name| self.queue_spec(name).is_none());
+        queues.extend(named.into_iter().map(QueueSpec::new));
+        queues
+    }
+
+    fn check(&self, registry: &Registry, queues: &[QueueSpec]) -> Result<(), WorkerError> {
+        let can = self.broker().capabilities();
+        for queue in queues {
+            queue
+                .check()
+                .map_err(|reason| WorkerError::Invalid { what: format!("queue {:?}", queue.name()), reason })?;
+            if queue.highest_priority().is_some() && !can.priorities {
+                let what = format!("queue `{}` has priorities, which this broker does not have", queue.name());
+                return Err(WorkerError::Unsupported { what });
+            }
+        }
+        if self.config.tracks && !self.results().is_some_and(|results| results.tracks()) {
+            let what = "`with_tracking` needs a result backend that tracks".to_owned();
+            return Err(WorkerError::Unsupported { what });
+        }
+        registry.iter().try_for_each(|def| self.check_task(def))
+    }
+
+    fn check_task(&self, def: &TaskDef) -> Result<(), WorkerError> {
+        let what = || format!("task `{}` (at {})", def.name, def.location);
+        self.check_task_name(def.name).map_err(|reason| WorkerError::Invalid { what: what(), reason })?;
+        let lacks = |option: &str, needs: &str| {
+            Err(WorkerError::Unsupported { what: format!("{} has {option}, which needs {needs}", what()) })
+        };
+        let config = &def.config;
+        if config.retry > 0 && !self.broker().capabilities().delay {
+            return lacks("`retry`", "a broker with delays");
+        }
+        if config.track && !self.results().is_some_and(|results| results.tracks()) {
+            return lacks("`track`", "a result backend that tracks");
+        }
+        if config.result_ttl.is_some() && self.results().is_none() {
+            return lacks("`result_ttl`", "a result backend");
+        }
+        Ok(())
+    }
+
+    /// The task of that name. `None` too before the app has started.
+    pub(crate) fn task(&self, name: &str) -> Option<&TaskDef> {
+        self.live.started.get()?.registry.get(name)
+    }
+
+    /// The registered tasks, by name.
+    ///
+    /// # Errors
+    /// [`WorkerError::DuplicateTask`] with both locations.
+    pub fn tasks(&self) -> Result<Vec<TaskDef>, WorkerError> {
+        match self.live.started.get() {
+            Some(started) => Ok(started.registry.sorted()),
+            None => Ok(Registry::build(&self.config.tasks)?.sorted()),
+        }
+    }
+
+    /// The queues that this app declares. Empty before it has started.
+    pub fn queues(&self) -> &[QueueSpec] {
+        self.live.started.get().map(|started| started.queues.as_slice()).unwrap_or_default()
+    }
+}

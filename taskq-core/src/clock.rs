@@ -1,0 +1,65 @@
+//! Wall-clock time that follows `tokio::time::pause`, so that a test of an hour of back-off takes milliseconds.
+
+use serde::{Deserialize, Serialize};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Milliseconds since the Unix epoch: every instant that travels with a message or a result.
+///
+/// ```
+/// use taskq_core::UnixMillis;
+/// let now = UnixMillis::now();
+/// assert!(now + std::time::Duration::from_secs(1) > now);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UnixMillis(pub u64);
+
+impl UnixMillis {
+    /// The present. Inside a runtime whose time is paused it moves with that runtime's time.
+    pub fn now() -> Self {
+        // Without `test-util` both instants are the same clock and the shift is nanoseconds.
+        let virtual_now = tokio::time::Instant::now().into_std();
+        let real_now = std::time::Instant::now();
+        #[allow(clippy::disallowed_methods)]
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let shifted = match virtual_now.checked_duration_since(real_now) {
+            Some(ahead) => wall + ahead,
+            None => wall.saturating_sub(real_now - virtual_now),
+        };
+        UnixMillis(shifted.as_millis() as u64)
+    }
+
+    /// Time from `self` until `later`; zero if `later` has passed.
+    pub fn until(self, later: UnixMillis) -> Duration {
+        Duration::from_millis(later.0.saturating_sub(self.0))
+    }
+}
+
+impl std::ops::Add<Duration> for UnixMillis {
+    type Output = UnixMillis;
+
+    /// Rounds up to a whole millisecond, so that nothing is due too early.
+    fn add(self, span: Duration) -> UnixMillis {
+        let millis = span.as_nanos().div_ceil(1_000_000);
+        UnixMillis(self.0.saturating_add(u64::try_from(millis).unwrap_or(u64::MAX)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn paused_time_moves_the_wall_clock() {
+        let before = UnixMillis::now();
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        assert!(before.until(UnixMillis::now()) >= Duration::from_secs(3599));
+    }
+
+    #[test]
+    fn adding_rounds_up() {
+        assert_eq!(UnixMillis(5) + Duration::from_nanos(1), UnixMillis(6));
+        assert_eq!(UnixMillis(5) + Duration::from_millis(1), UnixMillis(6));
+        assert_eq!(UnixMillis(5) + Duration::MAX, UnixMillis(u64::MAX));
+    }
+}

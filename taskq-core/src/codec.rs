@@ -1,0 +1,66 @@
+//! Values to bytes and back. Arguments are maps by name, so that fields can be added and moved.
+
+use crate::{error::BoxError, message::ContentType};
+use bytes::Bytes;
+use serde::{Serialize, de::DeserializeOwned};
+
+/// The value as bytes.
+pub(crate) fn encode(content_type: ContentType, value: &impl Serialize) -> Result<Bytes, BoxError> {
+    let bytes = match content_type {
+        ContentType::MessagePack => rmp_serde::to_vec_named(value)?,
+        ContentType::Json => serde_json::to_vec(value)?,
+    };
+    Ok(bytes.into())
+}
+
+/// The value that all of these bytes hold.
+pub(crate) fn decode<T: DeserializeOwned>(content_type: ContentType, bytes: &[u8]) -> Result<T, BoxError> {
+    match content_type {
+        ContentType::MessagePack => {
+            let mut rest = bytes;
+            let value = rmp_serde::from_read(&mut rest)?;
+            match rest.len() {
+                0 => Ok(value),
+                left => Err(format!("{left} bytes follow the end of the value").into()),
+            }
+        }
+        ContentType::Json => Ok(serde_json::from_slice(bytes)?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Serialize, Deserialize, Debug, PartialEq, Default)]
+    struct New {
+        b: String,
+        #[serde(default)]
+        c: u8,
+        a: i64,
+    }
+    #[derive(Serialize)]
+    struct Old {
+        a: i64,
+        b: String,
+        gone: bool,
+    }
+
+    #[test]
+    fn fields_may_move_come_and_go() {
+        for content_type in [ContentType::MessagePack, ContentType::Json] {
+            let bytes = encode(content_type, &Old { a: 1, b: "x".into(), gone: true }).unwrap();
+            assert_eq!(decode::<New>(content_type, &bytes).unwrap(), New { a: 1, b: "x".into(), c: 0 });
+        }
+    }
+
+    #[test]
+    fn bytes_after_the_value_are_refused() {
+        for content_type in [ContentType::MessagePack, ContentType::Json] {
+            let mut bytes = encode(content_type, &7u8).unwrap().to_vec();
+            bytes.push(7);
+            assert!(decode::<u8>(content_type, &bytes).is_err());
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What waiting for a result says when there is none to give.
+
+use super::BoxError;
+use crate::id::TaskId;
+use std::time::Duration;
+
+/// A result could not be had. A task that failed is not such an error: its failure is its result.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResultError {
+    /// There will be no result: the task stores none, or the app has no result backend.
+    #[error("there is no result of task {id} to wait for: {reason}")]
+    NoResult {
+        /// The task.
+        id: TaskId,
+        /// Why not.
+        reason: String,
+    },
+    /// The result did not come in time; the task goes on, and its result can be waited for again.
+    #[error("no result of task {id} within {limit:?}; it may still come")]
+    Timeout {
+        /// The task.
+        id: TaskId,
+        /// How long was waited.
+        limit: Duration,
+    },
+    /// The limit given to `timeout` cannot be used.
+    #[error("the limit for task {id} cannot be used: {reason}")]
+    Invalid {
+        /// The task.
+        id: TaskId,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The stored result is not of the expected type, or was written by a newer version.
+    #[error("the result of task {id} cannot be read as `{wanted}`")]
+    Decode {
+        /// The task.
+        id: TaskId,
+        /// The type that was wanted.
+        wanted: &'static str,
+        /// What went wrong.
+        #[source]
+        source: BoxError,
+    },
+    /// The result store failed.
+    #[error("the result store at {address} failed")]
+    Store {
+        /// Host and port, without secrets.
+        address: String,
+        /// What went wrong.
+        #[source]
+        source: BoxError,
+    },
+    /// The result store's address cannot be used as it is written, or it refuses this user.
+    #[error("the result store is not usable: {reason}")]
+    SetUp {
+        /// What is wrong, without secrets.
+        reason: String,
+    },
+}
+
+impl ResultError {
+    /// Whether the same call may succeed later without anything being changed.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, ResultError::Timeout { .. } | ResultError::Store { .. })
+    }
+}

@@ -1,0 +1,138 @@
+//! What a handler may say about its own failure.
+
+use super::BoxError;
+use crate::span::IntoSpan;
+use std::{error::Error, fmt, time::Duration};
+
+/// A handler's error that says more than "it failed".
+///
+/// Any other error is retried as the task's attributes say. The mark is found through boxes, `anyhow` and `.context(..)`.
+///
+/// ```
+/// use taskq_core::TaskError;
+///
+/// async fn charge(cents: i64) -> Result<(), TaskError> {
+///     if cents < 0 {
+///         return Err(TaskError::permanent("a charge cannot be negative"));
+///     }
+///     Err(TaskError::retry_in("the bank is closed", "15m"))
+/// }
+/// ```
+#[derive(Debug)]
+pub struct TaskError {
+    // Two layers: a wrapper such as anyhow hides the type of the outermost error from a downcast, but not its source's.
+    control: ControlError,
+}
+
+/// What the worker is asked to do with this failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Control {
+    Permanent,
+    RetryIn(Duration),
+    Discard,
+}
+
+#[derive(Debug)]
+struct ControlError {
+    control: Control,
+    source: BoxError,
+}
+
+impl TaskError {
+    /// No retry can help: the task fails now.
+    pub fn permanent(error: impl Into<BoxError>) -> Self {
+        TaskError::new(Control::Permanent, error)
+    }
+
+    /// The next run is due after `delay`, a [`Duration`] or text such as `"15m"`. How often stays `retry = N`.
+    ///
+    /// Text that is not a duration leaves the delay to the task's back-off, and says so in the error.
+    pub fn retry_in(error: impl Into<BoxError>, delay: impl IntoSpan) -> Self {
+        match delay.into_span() {
+            Ok(delay) => TaskError::new(Control::RetryIn(delay), error),
+            Err(reason) => {
+                let source = error.into();
+                TaskError::new(
+                    Control::RetryIn(Duration::from_secs(1)),
+                    format!("{source} (retry_in: {reason}; 1s is used)"),
+                )
+            }
+        }
+    }
+
+    /// The task is given up on without a dead letter: recorded as discarded.
+    pub fn discard(error: impl Into<BoxError>) -> Self {
+        TaskError::new(Control::Discard, error)
+    }
+
+    fn new(control: Control, error: impl Into<BoxError>) -> Self {
+        TaskError { control: ControlError { control, source: error.into() } }
+    }
+}
+
+impl fmt::Display for TaskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.control.fmt(f)
+    }
+}
+
+impl Error for TaskError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.control)
+    }
+}
+
+impl fmt::Display for ControlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.source.fmt(f)
+    }
+}
+
+impl Error for ControlError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.source()
+    }
+}
+
+/// The first mark along the chain of sources.
+pub(crate) fn control_of(error: &(dyn Error + 'static)) -> Option<Control> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(marked) = error.downcast_ref::<TaskError>() {
+            return Some(marked.control.control);
+        }
+        if let Some(marked) = error.downcast_ref::<ControlError>() {
+            return Some(marked.control);
+        }
+        next = error.source();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Wrapper(BoxError);
+    impl fmt::Display for Wrapper {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("while sending")
+        }
+    }
+    impl Error for Wrapper {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&*self.0)
+        }
+    }
+
+    #[test]
+    fn the_mark_is_found_through_boxes_and_wrappers() {
+        let boxed: BoxError = TaskError::permanent("no").into();
+        assert_eq!(control_of(&*boxed), Some(Control::Permanent));
+        let wrapped = Wrapper(Box::new(Wrapper(TaskError::discard("no").into())));
+        assert_eq!(control_of(&wrapped), Some(Control::Discard));
+        let plain: BoxError = "no".into();
+        assert_eq!(control_of(&*plain), None);
+    }
+}

@@ -1,0 +1,94 @@
+//! The identity of a task.
+
+use crate::defaults::MAX_TASK_ID;
+use serde::{Deserialize, Serialize};
+use std::{fmt, sync::Arc};
+
+/// Names one submission of a task, from `kiq` to its result.
+///
+/// taskq makes a UUIDv7 as 32 hexadecimal digits, which sorts by time; a caller may choose an id of their own with
+/// `.task_id(..)`: 1 to 128 bytes, no control characters, no `{` or `}` (Redis Cluster gives those a meaning).
+///
+/// ```
+/// use taskq_core::TaskId;
+/// assert_eq!(TaskId::new().as_str().len(), 32);
+/// assert!(TaskId::from("order-17").check().is_ok());
+/// assert!(TaskId::from("a{b").check().is_err());
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TaskId(Arc<str>);
+
+impl TaskId {
+    /// A new id that no other call of this function has given or will give.
+    pub fn new() -> Self {
+        let mut text = [0; 32];
+        TaskId(Arc::from(&*uuid::Uuid::now_v7().simple().encode_lower(&mut text)))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether the id may be used: 1 to 128 bytes, no control characters, no braces.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&self) -> Result<(), String> {
+        let text = self.as_str();
+        if text.is_empty() {
+            return Err("is empty".into());
+        }
+        if text.len() > MAX_TASK_ID {
+            return Err(format!("has {} bytes; the limit is {MAX_TASK_ID}", text.len()));
+        }
+        match text.chars().find(|c| c.is_control() || matches!(c, '{' | '}')) {
+            Some(c) => Err(format!("contains {c:?}; control characters and braces are not allowed")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Default for TaskId {
+    /// The same as [`TaskId::new`].
+    fn default() -> Self {
+        TaskId::new()
+    }
+}
+
+impl From<&str> for TaskId {
+    fn from(text: &str) -> Self {
+        TaskId(text.into())
+    }
+}
+
+impl From<String> for TaskId {
+    fn from(text: String) -> Self {
+        TaskId(text.into())
+    }
+}
+
+impl From<&String> for TaskId {
+    fn from(text: &String) -> Self {
+        TaskId(text.as_str().into())
+    }
+}
+
+impl From<&TaskId> for TaskId {
+    fn from(id: &TaskId) -> Self {
+        id.clone()
+    }
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}

@@ -1,0 +1,301 @@
+//! Handing a task to the broker: options first, then one confirmed publish.
+
+use crate::{
+    BoxFuture,
+    app::{App, Current},
+    broker::{Origin, Publish},
+    clock::UnixMillis,
+    codec,
+    defaults::MAX_BODY,
+    error::{BrokerError, KiqError, WorkerError},
+    handle::TaskHandle,
+    id::TaskId,
+    message::{Content, ContentType, Labels, Message, check_labels},
+    middleware::SendNext,
+    observer::Event,
+    queue::QueueSpec,
+    span::IntoSpan,
+    status::Step,
+    task::Task,
+    trace::TraceContext,
+};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// A task on its way to the broker. Options come before the first poll; awaiting it sends.
+///
+/// Resolves to a [`TaskHandle`] when the broker has confirmed the message, within the publish timeout (30 s, or
+/// `.within(..)`), or to a [`KiqError`] that tells whether the task may have been sent. It is `Send + 'static + Unpin`,
+/// so `tokio::spawn`, `JoinSet` and `try_join!` take it. Dropping it after its first poll leaves open whether the task
+/// was sent.
+///
+/// ```
+/// # use taskq_core::{Kiq, Task, App, KiqError};
+/// # async fn example<T: Task>(kiq: Kiq<T>, app: App) -> Result<(), KiqError> {
+/// let handle = kiq.delay("5s").label("tenant", "acme").expires("1h").on(&app).await?;
+/// println!("sent as {}", handle.id());
+/// # Ok(()) }
+/// ```
+#[must_use = "a task is sent only when this is awaited"]
+pub struct Kiq<T: Task> {
+    state: State<T>,
+}
+
+enum State<T: Task> {
+    Building { args: Option<T::Args>, options: Box<Options> },
+    Sending(BoxFuture<'static, Result<TaskHandle<T::Output>, KiqError>>),
+    Ended,
+}
+
+#[derive(Default)]
+struct Options {
+    app: Option<App>,
+    queue: Option<String>,
+    delay: Option<Duration>,
+    expires: Option<Duration>,
+    within: Option<Duration>,
+    priority: Option<u8>,
+    id: Option<TaskId>,
+    labels: Labels,
+    /// The first option whose value cannot be used, and why.
+    invalid: Option<(&'static str, String)>,
+}
+
+impl<T: Task> Kiq<T> {
+    pub(crate) fn new(args: Option<T::Args>) -> Self {
+        Kiq { state: State::Building { args, options: Box::default() } }
+    }
+
+    /// Not to be run before this much time has passed. Any length; a broker without delays gives
+    /// [`KiqError::Unsupported`].
+    pub fn delay(self, delay: impl IntoSpan) -> Self {
+        self.span("delay", delay, |options, delay| options.delay = Some(delay))
+    }
+
+    /// Not to be run later than this after now: it ends as expired instead.
+    pub fn expires(self, expires: impl IntoSpan) -> Self {
+        self.span("expires", expires, |options, expires| options.expires = Some(expires))
+    }
+
+    /// How long sending may take in all; 30 s unless the app says otherwise.
+    pub fn within(self, within: impl IntoSpan) -> Self {
+        self.span("within", within, |options, within| options.within = Some(within))
+    }
+
+    /// Another queue than the task's own. It must exist.
+    pub fn queue(self, queue: impl Into<String>) -> Self {
+        self.option(|options| options.queue = Some(queue.into()))
+    }
+
+    /// Higher goes first, from 0. The queue must be declared with [`QueueSpec::priorities`].
+    pub fn priority(self, priority: u8) -> Self {
+        self.option(|options| options.priority = Some(priority))
+    }
+
+    /// An id of the caller's choice. While a result is kept under it, a second submission does not run again. Needs a
+    /// result backend.
+    pub fn task_id(self, id: impl Into<TaskId>) -> Self {
+        self.option(|options| options.id = Some(id.into()))
+    }
+
+    /// A note that travels with the task.
+    pub fn label(self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.option(|options| drop(options.labels.insert(name.into(), value.into())))
+    }
+
+    /// The app to send with, instead of the one of the scope or of the process.
+    pub fn on(self, app: &App) -> Self {
+        self.option(|options| options.app = Some(app.clone()))
+    }
+
+    fn option(mut self, set: impl FnOnce(&mut Options)) -> Self {
+        if let State::Building { options, .. } = &mut self.state {
+            set(options);
+        }
+        self
+    }
+
+    fn span(self, name: &'static str, span: impl IntoSpan, set: impl FnOnce(&mut Options, Duration)) -> Self {
+        self.option(|options| match span.into_span() {
+            Ok(span) => set(options, span),
+            Err(reason) => drop(options.invalid.get_or_insert((name, reason))),
+        })
+    }
+}
+
+impl<T: Task> Unpin for Kiq<T> {}
+
+impl<T: Task> Future for Kiq<T> {
+    type Output = Result<TaskHandle<T::Output>, KiqError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut sending = match std::mem::replace(&mut self.state, State::Ended) {
+            State::Building { args, options } => Box::pin(send::<T>(args, *options)),
+            State::Sending(sending) => sending,
+            State::Ended => return Poll::Pending,
+        };
+        let polled = sending.as_mut().poll(cx);
+        if polled.is_pending() {
+            self.state = State::Sending(sending);
+        }
+        polled
+    }
+}
+
+impl<T: Task> fmt::Debug for Kiq<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Kiq({})", T::NAME)
+    }
+}
+
+async fn send<T: Task>(args: Option<T::Args>, mut options: Options) -> Result<TaskHandle<T::Output>, KiqError> {
+    let invalid = |option, reason| KiqError::Invalid { task: T::NAME.into(), option, reason };
+    if let Some((option, reason)) = options.invalid.take() {
+        return Err(invalid(option, reason));
+    }
+    let args = args.ok_or_else(|| invalid("kiq", "the call was awaited before, so its arguments are gone".into()))?;
+    let current = Current::get();
+    let app = match options.app.take().or_else(|| current.as_ref().map(|current| current.app.clone())) {
+        Some(app) => app,
+        None => App::process_default().ok_or_else(|| KiqError::NoApp { task: T::NAME.into() })?,
+    };
+
+    let body = encode::<T>(app.content_type(), &args)?;
+    drop(args);
+    let parent = current.as_ref().and_then(|current| current.task.as_ref());
+    let mut message = Message::new(options.id.clone().unwrap_or_default(), T::NAME, app.content_type(), body);
+    message.retry = T::CONFIG.retry;
+    message.check = options.id.is_some();
+    message.track = T::CONFIG.track || app.tracks();
+    message.priority = options.priority;
+    message.labels = std::mem::take(&mut options.labels);
+    message.eta = options.delay.map(|delay| message.created + delay);
+    message.expires = options.expires.or(T::CONFIG.expires).map(|expires| message.created + expires);
+    message.root = parent.map_or_else(|| message.id.clone(), |task| task.message().root.clone());
+    message.traceparent = Some(app.trace_context(parent).unwrap_or_else(TraceContext::fresh).to_string());
+
+    let submission = Submission {
+        queue: options.queue.or(T::CONFIG.queue.map(str::to_owned)).unwrap_or_else(|| app.default_queue().to_owned()),
+        delay: options.delay,
+        within: options.within.unwrap_or_else(|| app.publish_timeout()),
+        origin: if parent.is_some() { Origin::Task } else { Origin::Caller },
+    };
+    let id = message.id.clone();
+    submission.check(&app, &message)?;
+    submission.send(&app, message).await?;
+    Ok(TaskHandle::new(app, id, T::CONFIG.store_result))
+}
+
+fn encode<T: Task>(content_type: ContentType, args: &T::Args) -> Result<bytes::Bytes, KiqError> {
+    let body = codec::encode(content_type, args).map_err(|source| KiqError::Encode { task: T::NAME.into(), source })?;
+    match body.len() {
+        size if size > MAX_BODY => Err(KiqError::TooLarge { task: T::NAME.into(), size, limit: MAX_BODY }),
+        _ => Ok(body),
+    }
+}
+
+/// Where and how a message is published.
+struct Submission {
+    queue: String,
+    delay: Option<Duration>,
+    within: Duration,
+    origin: Origin,
+}
+
+impl Submission {
+    /// Whether everything that the call asks for can be had.
+    fn check(&self, app: &App, message: &Message) -> Result<(), KiqError> {
+        let task = || message.task.clone().into_owned();
+        let invalid = |option, reason| Err(KiqError::Invalid { task: task(), option, reason });
+        let unsupported = |what: String| Err(KiqError::Unsupported { task: task(), what });
+        if let Err(reason) = message.id.check() {
+            return invalid("task_id", format!("{:?} {reason}", message.id));
+        }
+        if let Err(reason) = check_labels(&message.labels) {
+            return invalid("label", reason);
+        }
+        if let Err(reason) = app.check_task_name(&message.task) {
+            return invalid("name", reason);
+        }
+        if app.queue_spec(&self.queue).is_none()
+            && let Err(reason) = QueueSpec::new(&self.queue).check()
+        {
+            return invalid("queue", format!("{:?} {reason}", self.queue));
+        }
+        if message.check && app.results().is_none() {
+            return unsupported("an id of its own (`task_id`), which needs a result backend".into());
+        }
+        if self.delay.is_some() && !app.broker().capabilities().delay {
+            return unsupported("a delay, which this broker does not have".into());
+        }
+        let Some(priority) = message.priority else { return Ok(()) };
+        match app.queue_spec(&self.queue).and_then(QueueSpec::highest_priority) {
+            Some(highest) if priority <= highest => Ok(()),
+            Some(highest) => {
+                invalid("priority", format!("{priority} is above {highest}, the highest of queue `{}`", self.queue))
+            }
+            None => unsupported(format!(
+                "priority {priority}, but queue `{0}` has no priorities; declare it with `QueueSpec::new(\"{0}\").priorities(10)`",
+                self.queue
+            )),
+        }
+    }
+
+    /// Starts the app if need be, runs the onion, publishes; all of it within the limit.
+    async fn send(self, app: &App, message: Message) -> Result<(), KiqError> {
+        let deadline = Instant::now() + self.within;
+        let (task, id, track) = (message.task.clone(), message.id.clone(), message.track);
+        match tokio::time::timeout_at(deadline, app.started()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(WorkerError::Broker(error))) => return Err(KiqError::from_broker(&task, &id, error)),
+            Ok(Err(error)) => return Err(KiqError::Startup { task: task.into(), source: error.into() }),
+            Err(_) => {
+                let source = BrokerError::Unreachable { address: "its address".into(), source: None };
+                return Err(KiqError::Broker { task: task.into(), source });
+            }
+        }
+        app.run_embedded();
+        let publish = |message| -> BoxFuture<'_, _> { Box::pin(self.publish(app, message, deadline)) };
+        SendNext::new(app.send_middleware(), &publish).run(message).await?;
+        if track
+            && let Some(results) = app.results()
+            && let Err(error) = results.track(&id, Step::Queued, app.result_ttl()).await
+        {
+            tracing::warn!(task.id = %id, error = &error as &dyn std::error::Error, "the step `queued` was not noted");
+        }
+        Ok(())
+    }
+
+    async fn publish(&self, app: &App, message: Message, deadline: Instant) -> Result<(), KiqError> {
+        let (task, id) = (message.task.clone(), message.id.clone());
+        // Send middleware may have changed what was checked before.
+        check_labels(&message.labels).map_err(|reason| KiqError::Invalid {
+            task: task.to_string(),
+            option: "label",
+            reason,
+        })?;
+        let within = deadline.saturating_duration_since(Instant::now());
+        let observed = app.is_observed().then(|| message.clone());
+        // What is left of the delay, so that time spent in start-up and middleware does not add to it.
+        let delay = message.eta.map(|eta| UnixMillis::now().until(eta));
+        let publish =
+            Publish::new(&self.queue, Content::Task(Box::new(message))).delay(delay).within(within).origin(self.origin);
+        match tokio::time::timeout(within + GRACE, app.broker().publish(publish)).await {
+            Ok(published) => published.map_err(|error| KiqError::from_broker(&task, &id, error))?,
+            Err(_) => return Err(KiqError::Unknown { task: task.into(), id }),
+        }
+        if let Some(message) = &observed {
+            app.observe(&Event::Published { message, queue: &self.queue });
+        }
+        Ok(())
+    }
+}
+
+/// A broker keeps the limit by itself, and knows better than we what became of the message.
+const GRACE: Duration = Duration::from_millis(250);

@@ -1,0 +1,87 @@
+//! The core of taskq: tasks, messages, the contracts of brokers and result backends, the in-memory broker, the worker.
+//!
+//! Applications depend on the `taskq` crate, which re-exports this one beside `#[task]`, `AmqpBroker` and `RedisResults`.
+//! This crate knows no network: a broker or a result backend of one's own builds on it alone.
+
+mod app;
+mod arity;
+mod backoff;
+mod broker;
+mod call;
+mod clock;
+mod codec;
+mod context;
+mod dead_letters;
+pub mod defaults;
+mod delivery;
+mod error;
+mod failure;
+mod handle;
+mod id;
+mod kiq;
+mod memory;
+mod message;
+mod middleware;
+mod observer;
+mod outcome;
+mod panic;
+mod queue;
+mod record;
+mod registry;
+mod results;
+mod retry;
+mod span;
+mod state;
+mod status;
+mod task;
+mod trace;
+pub mod wire;
+pub mod worker;
+
+pub use app::{App, BrokerExt, InApp, IntoApp, spawn};
+pub use backoff::Backoff;
+pub use broker::{Broker, Capabilities, Origin, Publish, QueueInfo};
+pub use call::{Call, IntoKiq};
+pub use clock::UnixMillis;
+pub use context::{FromContext, TaskContext};
+pub use dead_letters::{DeadLetter, DeadLetters};
+pub use delivery::{Consumer, Delivery, DeliverySource, Settle, Settlement, Unsettled};
+pub use error::{BoxError, BrokerError, Error, KiqError, KiqManyError, Result, ResultError, TaskError, WorkerError};
+pub use failure::{FailureKind, TaskFailure};
+pub use handle::{TaskHandle, TaskResult, WaitResult};
+pub use id::TaskId;
+pub use kiq::Kiq;
+pub use memory::{InMemoryBroker, InMemoryResults};
+pub use message::{Content, ContentType, Epitaph, Foreign, Labels, Message};
+pub use middleware::{Middleware, Next, SendMiddleware, SendNext};
+pub use observer::{Event, Observer};
+pub use outcome::{Outcome, Verdict};
+pub use panic::Panic;
+pub use queue::{QueueKind, QueueSpec};
+pub use record::{End, ResultRecord};
+pub use results::ResultBackend;
+pub use span::IntoSpan;
+pub use state::{State, StateMap};
+pub use status::{Step, TaskStatus};
+pub use task::{Ack, Direct, Exec, Run, SourceLocation, Task, TaskConfig, TaskDef};
+pub use trace::TraceContext;
+pub use worker::Worker;
+
+/// A boxed future, as the object-safe traits return it.
+pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What most files of an application need: `use taskq::prelude::*;`.
+pub mod prelude {
+    pub use crate::arity::prelude::*;
+    pub use crate::{
+        App, Broker as _, BrokerExt as _, Call, InApp as _, InMemoryBroker, IntoKiq as _, QueueSpec, State,
+        TaskContext, TaskError, TaskHandle,
+    };
+}
+
+/// What the expansion of `#[task]` names. Not for use by hand: it may change in any release.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::private::*;
+}
+mod private;

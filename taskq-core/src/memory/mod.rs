@@ -1,0 +1,7 @@
+//! stub
+/// stub
+#[derive(Debug)]
+pub struct InMemoryBroker;
+/// stub
+#[derive(Debug)]
+pub struct InMemoryResults;

@@ -1,0 +1,193 @@
+//! The envelope: what travels from `kiq` to a worker. It knows nothing of brokers.
+
+use crate::{
+    clock::UnixMillis,
+    defaults::{MAX_LABEL_NAME, MAX_LABELS},
+    failure::TaskFailure,
+    id::TaskId,
+    wire,
+};
+use bytes::Bytes;
+use std::{borrow::Cow, collections::BTreeMap};
+
+/// How a body is encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum ContentType {
+    /// `application/msgpack`, the default.
+    #[default]
+    MessagePack,
+    /// `application/json`, for people and other languages.
+    Json,
+}
+
+impl ContentType {
+    /// The MIME type on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ContentType::MessagePack => wire::MESSAGE_PACK,
+            ContentType::Json => wire::JSON,
+        }
+    }
+
+    /// The content type of that name, if it is one we read.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            wire::MESSAGE_PACK => Some(ContentType::MessagePack),
+            wire::JSON => Some(ContentType::Json),
+            _ => None,
+        }
+    }
+}
+
+/// A caller's own notes on a task, readable in middleware, observers and the task itself.
+pub type Labels = BTreeMap<String, String>;
+
+/// One task on its way: identity, arguments, and all that a worker must know to run it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Message {
+    /// The identity, the same over all attempts and rounds.
+    pub id: TaskId,
+    /// The task's name.
+    pub task: Cow<'static, str>,
+    /// The arguments, encoded as [`Message::content_type`] says.
+    pub body: Bytes,
+    /// The encoding of the body.
+    pub content_type: ContentType,
+    /// Number of this run, from 1.
+    pub attempt: u32,
+    /// Further runs allowed after the first.
+    pub retry: u32,
+    /// Number of replays from the dead letters.
+    pub round: u32,
+    /// The caller chose the id: a worker looks for a result under it before it runs the task.
+    pub check: bool,
+    /// Whether the task's steps are written to the result backend.
+    pub track: bool,
+    /// Priority, for queues that have priorities.
+    pub priority: Option<u8>,
+    /// When the message was made.
+    pub created: UnixMillis,
+    /// Not to be run before this instant.
+    pub eta: Option<UnixMillis>,
+    /// Not to be run after this instant.
+    pub expires: Option<UnixMillis>,
+    /// When an earlier attempt first failed.
+    pub first_failed: Option<UnixMillis>,
+    /// How often the message waited because no worker knew its task.
+    pub unknown: u32,
+    /// The task at the root of the tree of submissions this one belongs to; its own id at the root.
+    pub root: TaskId,
+    /// W3C trace context of the producer.
+    pub traceparent: Option<String>,
+    /// The caller's own notes.
+    pub labels: Labels,
+}
+
+impl Message {
+    /// A first attempt of `task`, made now, with nothing asked for.
+    pub fn new(id: TaskId, task: impl Into<Cow<'static, str>>, content_type: ContentType, body: Bytes) -> Self {
+        Message {
+            root: id.clone(),
+            id,
+            task: task.into(),
+            body,
+            content_type,
+            attempt: 1,
+            retry: 0,
+            round: 0,
+            check: false,
+            track: false,
+            priority: None,
+            created: UnixMillis::now(),
+            eta: None,
+            expires: None,
+            first_failed: None,
+            unknown: 0,
+            traceparent: None,
+            labels: Labels::new(),
+        }
+    }
+}
+
+/// Whether these labels can travel: names of 1 to 255 bytes that do not start with `taskq-` or `x-`, 32 KiB in all.
+///
+/// # Errors
+/// What is wrong, with the label's name.
+pub(crate) fn check_labels(labels: &Labels) -> Result<(), String> {
+    let reserved =
+        |name: &str| name.starts_with(wire::PREFIX) || name.starts_with("x-") || name == wire::HEADER_TRACEPARENT;
+    for (name, value) in labels {
+        if name.is_empty() || name.len() > MAX_LABEL_NAME {
+            return Err(format!("a label's name has {} bytes; 1 to {MAX_LABEL_NAME} are allowed", name.len()));
+        }
+        if reserved(name) {
+            return Err(format!(
+                "label `{name}`: names that start with `taskq-` or `x-`, and `traceparent`, are reserved"
+            ));
+        }
+        if name.contains('\0') || value.contains('\0') {
+            return Err(format!("label {name:?} contains a NUL byte"));
+        }
+    }
+    match labels.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() {
+        size if size > MAX_LABELS => Err(format!("all labels together have {size} bytes; the limit is {MAX_LABELS}")),
+        _ => Ok(()),
+    }
+}
+
+/// A message that came without a readable envelope: somebody else's, or a damaged one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Foreign {
+    /// Why it cannot be read.
+    pub reason: String,
+    /// Its id, if one can be read.
+    pub id: Option<TaskId>,
+    /// Its content type, as it came.
+    pub content_type: Option<String>,
+    /// Its headers, as text.
+    pub headers: BTreeMap<String, String>,
+    /// Its body, untouched.
+    pub body: Bytes,
+}
+
+/// What a delivery or a publish carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// A task.
+    Task(Box<Message>),
+    /// A message that nobody could read; it goes to the dead letters as it came.
+    Foreign(Box<Foreign>),
+}
+
+impl Content {
+    /// The task's id, if one can be read.
+    pub fn id(&self) -> Option<&TaskId> {
+        match self {
+            Content::Task(message) => Some(&message.id),
+            Content::Foreign(foreign) => foreign.id.as_ref(),
+        }
+    }
+
+    /// The body's bytes.
+    pub fn body(&self) -> &Bytes {
+        match self {
+            Content::Task(message) => &message.body,
+            Content::Foreign(foreign) => &foreign.body,
+        }
+    }
+}
+
+/// Why a message lies among the dead letters. Travels in the letter's headers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Epitaph {
+    /// What went wrong, after how many attempts.
+    pub failure: TaskFailure,
+    /// The queue that the letter comes from.
+    pub queue: String,
+    /// When the task first failed.
+    pub first_failed: UnixMillis,
+    /// When the task last failed.
+    pub last_failed: UnixMillis,
+}

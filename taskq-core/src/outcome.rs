@@ -1,0 +1,70 @@
+//! The two words before a settlement: what happened, and what was decided.
+
+use crate::{
+    error::BoxError,
+    failure::TaskFailure,
+    panic::Panic,
+    record::{End, ResultRecord},
+};
+use bytes::Bytes;
+use std::time::Duration;
+
+/// What happened when a task ran. Every middleware sees it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The task returned this value, encoded like its arguments.
+    Done(Bytes),
+    /// The task returned an error.
+    Failed(BoxError),
+    /// The run took longer than this and was stopped.
+    TimedOut(Duration),
+    /// The task panicked.
+    Panicked(Panic),
+    /// The arguments could not be read; the task did not run.
+    Undecodable(String),
+    /// The task returned a value that cannot be stored; it did its work.
+    Unstorable(String),
+    /// The worker is stopping and took the run back; the task will run again elsewhere.
+    Interrupted,
+}
+
+impl Outcome {
+    /// A failure with this error, for middleware that has something to say.
+    pub fn failed(error: impl Into<BoxError>) -> Self {
+        Outcome::Failed(error.into())
+    }
+
+    /// Whether the task returned a value.
+    pub fn is_done(&self) -> bool {
+        matches!(self, Outcome::Done(_))
+    }
+}
+
+/// What was decided about a delivery.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// It ended: record this end.
+    Finish(End),
+    /// It gave up: record the failure and leave a dead letter.
+    DeadLetter(TaskFailure),
+    /// It runs again as the next attempt, after this delay.
+    Retry {
+        /// Time until the next run.
+        delay: Duration,
+        /// What went wrong this time.
+        failure: TaskFailure,
+    },
+    /// It waits for this long as the same attempt: too early, or no worker knows it yet.
+    Wait {
+        /// Time until it is looked at again.
+        delay: Duration,
+        /// Whether it waits because its task is unknown.
+        unknown: bool,
+    },
+    /// It had ended before: what follows that end is done again.
+    Repeat(Box<ResultRecord>),
+    /// It goes back to its queue as it is.
+    GiveBack,
+}

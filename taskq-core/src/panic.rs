@@ -1,0 +1,73 @@
+//! Panics of task bodies: caught, with message and location.
+
+use std::{
+    any::Any,
+    cell::RefCell,
+    fmt,
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Once,
+};
+
+/// A task's panic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Panic {
+    /// What it said.
+    pub message: String,
+    /// File, line and column, if known.
+    pub location: Option<String>,
+}
+
+impl fmt::Display for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.location {
+            Some(location) => write!(f, "the task panicked at {location}: {}", self.message),
+            None => write!(f, "the task panicked: {}", self.message),
+        }
+    }
+}
+
+impl std::error::Error for Panic {}
+
+thread_local! {
+    static LAST_LOCATION: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Notes where panics happen, in front of whatever hook is there. The payload that `catch_unwind` gives lacks that.
+fn note_locations() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            LAST_LOCATION.set(info.location().map(ToString::to_string));
+            before(info);
+        }));
+    });
+}
+
+fn describe(payload: &(dyn Any + Send)) -> Panic {
+    let message = payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a value that is not text".to_owned());
+    Panic { message, location: LAST_LOCATION.take() }
+}
+
+/// Runs `body`; its panic becomes an error.
+pub(crate) fn catch<R>(body: impl FnOnce() -> R) -> Result<R, Panic> {
+    note_locations();
+    catch_unwind(AssertUnwindSafe(body)).map_err(|payload| describe(&*payload))
+}
+
+/// Drives `body`; a panic while it is polled becomes an error, and it is not polled again.
+pub(crate) async fn catch_async<F: Future>(body: F) -> Result<F::Output, Panic> {
+    note_locations();
+    let mut body = std::pin::pin!(body);
+    std::future::poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(cx))) {
+        Ok(poll) => poll.map(Ok),
+        Err(payload) => std::task::Poll::Ready(Err(describe(&*payload))),
+    })
+    .await
+}

@@ -1,0 +1,132 @@
+//! What a queue is, as a user declares it.
+
+use crate::defaults::MAX_QUEUE_NAME;
+
+/// How a queue keeps its messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum QueueKind {
+    /// Replicated by Raft and written to disk on a majority of nodes before a publish is confirmed. The default.
+    Quorum,
+    /// On one node; needed for priorities.
+    Classic,
+    /// Declared by somebody else: checked to exist, and used as it is.
+    Existing,
+}
+
+/// A queue: its name and what it must be able to do.
+///
+/// ```
+/// use taskq_core::QueueSpec;
+/// let mail = QueueSpec::new("mail").priorities(10);
+/// assert_eq!(mail.name(), "mail");
+/// assert_eq!(mail.dead_letter_name(), "mail.dead");
+/// assert!(QueueSpec::new("mail.#").check().is_err());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueSpec {
+    name: String,
+    kind: QueueKind,
+    priorities: Option<u8>,
+}
+
+/// What a dead-letter queue's name ends with.
+const DEAD_SUFFIX: &str = ".dead";
+
+impl QueueSpec {
+    /// A durable quorum queue. The name is checked at start.
+    pub fn new(name: impl Into<String>) -> Self {
+        QueueSpec { name: name.into(), kind: QueueKind::Quorum, priorities: None }
+    }
+
+    /// Keeps the queue on one node: less latency, no replication.
+    pub fn classic(mut self) -> Self {
+        self.kind = QueueKind::Classic;
+        self
+    }
+
+    /// Serves higher priorities first, from 0 (the default) to `highest`. Makes the queue a classic one.
+    pub fn priorities(mut self, highest: u8) -> Self {
+        self.kind = QueueKind::Classic;
+        self.priorities = Some(highest);
+        self
+    }
+
+    /// Somebody else declares this queue: taskq checks that it exists and uses it as it is.
+    pub fn existing(mut self) -> Self {
+        self.kind = QueueKind::Existing;
+        self
+    }
+
+    /// The queue's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How the queue keeps its messages.
+    pub fn kind(&self) -> QueueKind {
+        self.kind
+    }
+
+    /// The highest priority, if the queue has priorities.
+    pub fn highest_priority(&self) -> Option<u8> {
+        self.priorities
+    }
+
+    /// The name of the queue that keeps this queue's dead letters.
+    pub fn dead_letter_name(&self) -> String {
+        format!("{}{DEAD_SUFFIX}", self.name)
+    }
+
+    /// The queue that keeps this queue's dead letters.
+    pub fn dead_letters(&self) -> QueueSpec {
+        QueueSpec::new(self.dead_letter_name())
+    }
+
+    /// Whether this is a queue of dead letters.
+    pub fn is_dead_letters(&self) -> bool {
+        self.name.ends_with(DEAD_SUFFIX)
+    }
+
+    /// Whether a user may give a queue this name: 1 to 199 bytes; no control characters, `*` or `#`; no empty word
+    /// between dots; not starting with `taskq.v` or `amq.`, not ending with `.dead`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&self) -> Result<(), String> {
+        let name = self.name.as_str();
+        if name.is_empty() || name.len() > MAX_QUEUE_NAME {
+            return Err(format!("has {} bytes; 1 to {MAX_QUEUE_NAME} are allowed", name.len()));
+        }
+        if let Some(c) = name.chars().find(|c| c.is_control() || matches!(c, '*' | '#')) {
+            return Err(format!("contains {c:?}; control characters, `*` and `#` are not allowed"));
+        }
+        if name.split('.').any(str::is_empty) {
+            return Err("has an empty word before, between or after its dots".into());
+        }
+        if name.starts_with("taskq.v") || name.starts_with("amq.") {
+            return Err("starts with `taskq.v` or `amq.`, which are reserved".into());
+        }
+        if name.ends_with(DEAD_SUFFIX) {
+            return Err("ends with `.dead`, which is kept for dead letters".into());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_rabbitmq_or_taskq_would_trip_over_are_refused() {
+        let long = "x".repeat(200);
+        for bad in ["", ".a", "a.", "a..b", "a*", "a.#", "taskq.v1.x", "amq.gen", "mail.dead", "a\nb", long.as_str()] {
+            assert!(QueueSpec::new(bad).check().is_err(), "{bad:?}");
+        }
+        let longest = "x".repeat(199);
+        for good in ["taskq", "a.b", "b", "ünïcode", "with space", longest.as_str()] {
+            assert_eq!(QueueSpec::new(good).check(), Ok(()), "{good:?}");
+        }
+    }
+}

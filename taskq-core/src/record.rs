@@ -1,0 +1,163 @@
+//! How a task ended, as it is kept: a versioned MessagePack map.
+
+use crate::{
+    clock::UnixMillis,
+    error::BoxError,
+    failure::{FailureKind, TaskFailure},
+    message::ContentType,
+    wire,
+};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// The end of a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// It returned this value, encoded.
+    Done(Bytes),
+    /// It gave up; a dead letter keeps the message.
+    Failed(TaskFailure),
+    /// It gave up without a dead letter, as it asked.
+    Discarded(TaskFailure),
+    /// It was cancelled before it ran.
+    Cancelled,
+    /// It was not run in time.
+    Expired,
+}
+
+/// What is kept of a task that ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ResultRecord {
+    /// How it ended.
+    pub end: End,
+    /// The encoding of a value.
+    pub content_type: ContentType,
+    /// The round that it ended in.
+    pub round: u32,
+    /// The task's name; empty if it could not be read.
+    pub task: String,
+    /// How many runs there were.
+    pub attempts: u32,
+    /// When the last run began; the same as [`ResultRecord::finished`] for a task that did not run.
+    pub started: UnixMillis,
+    /// When it ended.
+    pub finished: UnixMillis,
+    /// Host and process of the worker.
+    pub worker: String,
+}
+
+impl ResultRecord {
+    /// A record of a task that ended now, in the first round, without having run.
+    pub fn new(end: End, task: impl Into<String>) -> Self {
+        let now = UnixMillis::now();
+        ResultRecord {
+            end,
+            content_type: ContentType::MessagePack,
+            round: 0,
+            task: task.into(),
+            attempts: 0,
+            started: now,
+            finished: now,
+            worker: String::new(),
+        }
+    }
+
+    /// The failure, for every end but [`End::Done`].
+    pub fn failure(&self) -> Option<TaskFailure> {
+        match &self.end {
+            End::Done(_) => None,
+            End::Failed(failure) | End::Discarded(failure) => Some(failure.clone()),
+            End::Cancelled => {
+                Some(TaskFailure::new(FailureKind::Cancelled, "the task was cancelled before it ran", self.attempts))
+            }
+            End::Expired => Some(TaskFailure::new(FailureKind::Expired, "the task was not run in time", self.attempts)),
+        }
+    }
+
+    /// The record as bytes, in the present version.
+    pub fn encode(&self) -> Vec<u8> {
+        let (state, value, failure) = match &self.end {
+            End::Done(value) => (State::Done, Some(value.to_vec()), None),
+            End::Failed(failure) => (State::Failed, None, Some(failure.clone())),
+            End::Discarded(failure) => (State::Discarded, None, Some(failure.clone())),
+            End::Cancelled => (State::Cancelled, None, None),
+            End::Expired => (State::Expired, None, None),
+        };
+        let stored = Stored {
+            v: wire::VERSION,
+            state,
+            value,
+            failure,
+            encoding: self.content_type.as_str().to_owned(),
+            round: self.round,
+            task: self.task.clone(),
+            attempts: self.attempts,
+            started: self.started,
+            finished: self.finished,
+            worker: self.worker.clone(),
+        };
+        // Plain data of our own: there is no value that MessagePack refuses.
+        rmp_serde::to_vec_named(&stored).unwrap_or_default()
+    }
+
+    /// The record that these bytes hold, of this or an older version.
+    ///
+    /// # Errors
+    /// They are not a record, or were written by a newer version.
+    pub fn decode(bytes: &[u8]) -> Result<Self, BoxError> {
+        let stored: Stored = rmp_serde::from_slice(bytes)?;
+        if stored.v > wire::VERSION {
+            return Err(
+                format!("the record has version {}; this release reads up to {}", stored.v, wire::VERSION).into()
+            );
+        }
+        let failure = || stored.failure.clone().ok_or("the record of a failure lacks it");
+        let end = match stored.state {
+            State::Done => End::Done(Bytes::from(stored.value.clone().ok_or("the record lacks its value")?)),
+            State::Failed => End::Failed(failure()?),
+            State::Discarded => End::Discarded(failure()?),
+            State::Cancelled => End::Cancelled,
+            State::Expired => End::Expired,
+        };
+        let content_type = ContentType::parse(&stored.encoding)
+            .ok_or_else(|| format!("the value is encoded as `{}`", stored.encoding))?;
+        Ok(ResultRecord {
+            end,
+            content_type,
+            round: stored.round,
+            task: stored.task,
+            attempts: stored.attempts,
+            started: stored.started,
+            finished: stored.finished,
+            worker: stored.worker,
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    Done,
+    Failed,
+    Discarded,
+    Cancelled,
+    Expired,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    v: u32,
+    state: State,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "serde_bytes")]
+    value: Option<Vec<u8>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    failure: Option<TaskFailure>,
+    encoding: String,
+    round: u32,
+    task: String,
+    attempts: u32,
+    started: UnixMillis,
+    finished: UnixMillis,
+    worker: String,
+}

@@ -1,0 +1,35 @@
+//! Durations as values or as text.
+
+use std::time::Duration;
+
+/// A length of time: a [`Duration`], or text such as `"5s"`, `"300ms"`, `"1h 30m"`.
+///
+/// ```
+/// use taskq_core::IntoSpan;
+/// assert_eq!("5m".into_span().unwrap(), std::time::Duration::from_secs(300));
+/// assert!("5 apples".into_span().unwrap_err().contains("not a duration"));
+/// ```
+pub trait IntoSpan {
+    /// # Errors
+    /// The text is not a duration; the error says how to write one.
+    fn into_span(self) -> Result<Duration, String>;
+}
+
+impl IntoSpan for Duration {
+    fn into_span(self) -> Result<Duration, String> {
+        Ok(self)
+    }
+}
+
+impl IntoSpan for &str {
+    fn into_span(self) -> Result<Duration, String> {
+        humantime::parse_duration(self)
+            .map_err(|_| format!("`{self}` is not a duration; write for example \"5s\" or \"1h 30m\""))
+    }
+}
+
+impl IntoSpan for String {
+    fn into_span(self) -> Result<Duration, String> {
+        self.as_str().into_span()
+    }
+}

@@ -1,0 +1,83 @@
+//! Where a task stands.
+
+use crate::{clock::UnixMillis, record::End};
+use serde::{Deserialize, Serialize};
+
+/// Where a task stands, as its handle's `status()` tells.
+///
+/// Without tracking a task is `Pending` until it ended, whether it is queued, running, or was never seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TaskStatus {
+    /// No end is recorded, and no step is known.
+    Pending,
+    /// Handed to the broker. With tracking only.
+    Queued,
+    /// Running. With tracking only.
+    Running,
+    /// Failed, and due to run again. With tracking only.
+    Retrying {
+        /// The run to come, from 2.
+        attempt: u32,
+        /// When it is due.
+        due: UnixMillis,
+    },
+    /// Returned a value.
+    Done,
+    /// Gave up.
+    Failed,
+    /// Gave up without a dead letter, as it asked.
+    Discarded,
+    /// Cancelled before it ran.
+    Cancelled,
+    /// Not run in time.
+    Expired,
+}
+
+impl TaskStatus {
+    /// Whether nothing further will happen to the task.
+    pub fn is_final(self) -> bool {
+        use TaskStatus as S;
+        matches!(self, S::Done | S::Failed | S::Discarded | S::Cancelled | S::Expired)
+    }
+}
+
+impl From<&End> for TaskStatus {
+    fn from(end: &End) -> Self {
+        match end {
+            End::Done(_) => TaskStatus::Done,
+            End::Failed(_) => TaskStatus::Failed,
+            End::Discarded(_) => TaskStatus::Discarded,
+            End::Cancelled => TaskStatus::Cancelled,
+            End::Expired => TaskStatus::Expired,
+        }
+    }
+}
+
+/// A step of a tracked task on its way to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Step {
+    /// Handed to the broker.
+    Queued,
+    /// Running.
+    Running,
+    /// Failed, and due to run again.
+    Retrying {
+        /// The run to come, from 2.
+        attempt: u32,
+        /// When it is due.
+        due: UnixMillis,
+    },
+}
+
+impl From<Step> for TaskStatus {
+    fn from(step: Step) -> Self {
+        match step {
+            Step::Queued => TaskStatus::Queued,
+            Step::Running => TaskStatus::Running,
+            Step::Retrying { attempt, due } => TaskStatus::Retrying { attempt, due },
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! W3C trace context: which trace a task belongs to, carried from its producer.
+
+use std::fmt;
+
+/// A `traceparent`: <https://www.w3.org/TR/trace-context/>.
+///
+/// ```
+/// use taskq_core::TraceContext;
+/// let text = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+/// let parent = TraceContext::parse(text).unwrap();
+/// assert_eq!(parent.to_string(), text);
+/// assert_eq!(parent.child().trace_id(), parent.trace_id());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TraceContext {
+    trace: u128,
+    span: u64,
+    flags: u8,
+}
+
+impl TraceContext {
+    /// The root of a new trace.
+    pub fn fresh() -> Self {
+        TraceContext { trace: fastrand::u128(1..), span: fastrand::u64(1..), flags: 1 }
+    }
+
+    /// A new span of the same trace.
+    pub fn child(self) -> Self {
+        TraceContext { span: fastrand::u64(1..), ..self }
+    }
+
+    /// The context that this header holds, if it is a valid one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('-');
+        let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let hex =
+            |part: &str, length| part.len() == length && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let version_ok = hex(version, 2) && version != "ff" && (version != "00" || parts.next().is_none());
+        if !(version_ok && hex(trace, 32) && hex(span, 16) && hex(flags, 2)) {
+            return None;
+        }
+        let trace = u128::from_str_radix(trace, 16).ok()?;
+        let span = u64::from_str_radix(span, 16).ok()?;
+        let flags = u8::from_str_radix(flags, 16).ok()?;
+        (trace != 0 && span != 0).then_some(TraceContext { trace, span, flags })
+    }
+
+    /// The trace's id as 32 hexadecimal digits.
+    pub fn trace_id(&self) -> String {
+        format!("{:032x}", self.trace)
+    }
+}
+
+impl fmt::Display for TraceContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace, self.span, self.flags)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damaged_headers_are_refused() {
+        let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        assert!(TraceContext::parse(good).is_some());
+        assert!(TraceContext::parse(&good.replace("00-0", "01-0").replace("-01", "-01-more")).is_some());
+        for bad in ["", "00", &good.to_uppercase(), &good.replace("00-", "ff-"), &good[1..], &format!("{good}-x")] {
+            assert!(TraceContext::parse(bad).is_none(), "{bad}");
+        }
+        assert!(TraceContext::parse("00-00000000000000000000000000000000-b7ad6b7169203331-01").is_none());
+    }
+}
