@@ -1,1 +1,3 @@
-//! Under construction.
+#![doc = include_str!("../README.md")]
+
+pub use taskq_core::*;

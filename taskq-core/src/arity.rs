@@ -29,6 +29,7 @@ macro_rules! arity {
         )*
 
         /// The traits behind `.kiq(..)`, without their names.
+        #[allow(unreachable_pub)]
         pub mod prelude {
             $(pub use super::$name as _;)*
         }

@@ -99,7 +99,8 @@ mod tests {
     #[test]
     fn rules_give_their_delays() {
         let seconds = Duration::from_secs;
-        let list = Backoff::list(&[Duration::from_secs(1), Duration::from_secs(5)]);
+        const DELAYS: &[Duration] = &[Duration::from_secs(1), Duration::from_secs(5)];
+        let list = Backoff::list(DELAYS);
         assert_eq!([1, 2, 3, 9].map(|n| list.delay(n)), [1, 5, 5, 5].map(seconds));
         assert_eq!([1, 2].map(|n| Backoff::fixed(seconds(3)).delay(n)), [3, 3].map(seconds));
         assert_eq!(Backoff::exp(seconds(1)).factor(3.0).delay(3), seconds(9));

@@ -78,10 +78,10 @@ pub struct Publish {
 
 impl Publish {
     /// A message from a caller, due at once, with the default timeout.
-    pub fn new(queue: impl Into<String>, content: Content) -> Self {
+    pub fn new(queue: impl Into<String>, content: impl Into<Content>) -> Self {
         Publish {
             queue: queue.into(),
-            content,
+            content: content.into(),
             delay: None,
             within: PUBLISH_TIMEOUT,
             origin: Origin::Caller,

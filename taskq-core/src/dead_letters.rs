@@ -1,16 +1,211 @@
-//! stub
-use crate::app::App;
-/// stub
-#[derive(Debug)]
-pub struct DeadLetter;
-/// stub
-#[derive(Debug)]
+//! Looking at dead letters, and sending them on their way again.
+
+use crate::{
+    app::App,
+    broker::Publish,
+    clock::UnixMillis,
+    defaults::START_LIMIT,
+    delivery::{Consumer, Delivery},
+    error::BrokerError,
+    failure::FailureKind,
+    handle::TaskHandle,
+    id::TaskId,
+    message::{Content, Epitaph, Labels, Message},
+    queue::QueueSpec,
+};
+use bytes::Bytes;
+use std::num::NonZeroU16;
+
+/// One message that was given up on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeadLetter {
+    /// The task's id, if it could be read.
+    pub id: Option<TaskId>,
+    /// The task's name; empty if it could not be read.
+    pub task: String,
+    /// The queue that it comes from.
+    pub queue: String,
+    /// What kind of end it came to.
+    pub kind: FailureKind,
+    /// The error of the last run.
+    pub error: String,
+    /// The error's sources, outermost first.
+    pub chain: Vec<String>,
+    /// How many runs there were.
+    pub attempts: u32,
+    /// How often it was replayed.
+    pub round: u32,
+    /// When it first failed, if known.
+    pub first_failed: Option<UnixMillis>,
+    /// When it last failed, if known.
+    pub last_failed: Option<UnixMillis>,
+    /// Its labels, or the headers of a message that could not be read.
+    pub labels: Labels,
+    /// Its body, untouched.
+    pub body: Bytes,
+}
+
+impl DeadLetter {
+    pub(crate) fn new(content: &Content, epitaph: Option<&Epitaph>, queue: &str) -> Self {
+        let failure = epitaph.map(|epitaph| &epitaph.failure);
+        let (task, round, labels) = match content {
+            Content::Task(message) => (message.task.to_string(), message.round, message.labels.clone()),
+            Content::Foreign(foreign) => (String::new(), 0, foreign.headers.clone()),
+        };
+        DeadLetter {
+            id: content.id().cloned(),
+            task,
+            queue: epitaph.map_or_else(|| queue.to_owned(), |epitaph| epitaph.queue.clone()),
+            kind: failure.map_or(FailureKind::Unknown, |failure| failure.kind),
+            error: failure.map(|failure| failure.message.clone()).unwrap_or_default(),
+            chain: failure.map(|failure| failure.chain.clone()).unwrap_or_default(),
+            attempts: failure.map_or(0, |failure| failure.attempts),
+            round,
+            first_failed: epitaph.map(|epitaph| epitaph.first_failed),
+            last_failed: epitaph.map(|epitaph| epitaph.last_failed),
+            labels,
+            body: content.body().clone(),
+        }
+    }
+}
+
+/// The dead letters of one queue. See [`App::dead_letters`].
+#[derive(Debug, Clone)]
 pub struct DeadLetters {
     app: App,
     queue: String,
 }
+
 impl DeadLetters {
     pub(crate) fn new(app: App, queue: String) -> Self {
         DeadLetters { app, queue }
+    }
+
+    /// How many there are.
+    ///
+    /// # Errors
+    /// What keeps the broker from telling; [`BrokerError::Unroutable`] if there is no such queue.
+    pub async fn count(&self) -> Result<u64, BrokerError> {
+        Ok(self.app.broker().inspect(self.spec().name()).await?.ready)
+    }
+
+    /// The oldest letters, at most `limit` (and at most 65,535). They stay where they are.
+    ///
+    /// # Errors
+    /// As [`DeadLetters::count`].
+    pub async fn list(&self, limit: usize) -> Result<Vec<DeadLetter>, BrokerError> {
+        let mut letters = Vec::new();
+        let mut held = Vec::new();
+        let mut visit = self.visit(limit).await?;
+        while let Some(delivery) = visit.next().await? {
+            letters.push(DeadLetter::new(&delivery.content, delivery.epitaph.as_ref(), &self.queue));
+            held.push(delivery);
+        }
+        Ok(letters)
+    }
+
+    /// The letter of this id, if it is there.
+    ///
+    /// # Errors
+    /// As [`DeadLetters::count`].
+    pub async fn get(&self, id: impl Into<TaskId>) -> Result<Option<DeadLetter>, BrokerError> {
+        let found = self.find(&id.into()).await?;
+        Ok(found.map(|(delivery, _held)| DeadLetter::new(&delivery.content, delivery.epitaph.as_ref(), &self.queue)))
+    }
+
+    /// Sends a letter back to its queue as a first attempt of the next round, and takes it out of the dead letters once
+    /// that is confirmed. Gives a handle that waits for the new round's result, or `None` if there is no such letter.
+    ///
+    /// # Errors
+    /// As [`DeadLetters::count`], and whatever keeps the message from being published. The letter is then still there.
+    pub async fn replay(&self, id: impl Into<TaskId>) -> Result<Option<TaskHandle<()>>, BrokerError> {
+        let id = id.into();
+        let Some((delivery, _held)) = self.find(&id).await? else { return Ok(None) };
+        let round = self.send_again(delivery).await?;
+        Ok(Some(TaskHandle::new(self.app.clone(), id, true).of_round(round)))
+    }
+
+    /// Replays the oldest letters, at most `limit`; says how many were sent. Letters that could not be read stay.
+    ///
+    /// # Errors
+    /// As [`DeadLetters::replay`]. Those sent before the error are on their way.
+    pub async fn replay_all(&self, limit: usize) -> Result<usize, BrokerError> {
+        let mut visit = self.visit(limit).await?;
+        let (mut sent, mut unreadable) = (0, Vec::new());
+        while let Some(delivery) = visit.next().await? {
+            if matches!(delivery.content, Content::Foreign(_)) {
+                unreadable.push(delivery);
+                continue;
+            }
+            self.send_again(delivery).await?;
+            sent += 1;
+        }
+        Ok(sent)
+    }
+
+    async fn send_again(&self, delivery: Delivery) -> Result<u32, BrokerError> {
+        let queue = delivery.epitaph.as_ref().map_or(self.queue.as_str(), |epitaph| epitaph.queue.as_str());
+        let Content::Task(message) = &delivery.content else {
+            return Err(BrokerError::other("this letter's envelope could not be read, so it cannot be sent again"));
+        };
+        let message = Message {
+            attempt: 1,
+            round: message.round + 1,
+            eta: None,
+            expires: None,
+            first_failed: None,
+            unknown: 0,
+            ..(**message).clone()
+        };
+        let round = message.round;
+        self.app.broker().publish(Publish::new(queue, message)).await?;
+        delivery.ack();
+        Ok(round)
+    }
+
+    /// The letter of this id, and those before it, which are held so that they keep their places.
+    async fn find(&self, id: &TaskId) -> Result<Option<(Delivery, Vec<Delivery>)>, BrokerError> {
+        let mut held = Vec::new();
+        let mut visit = self.visit(usize::MAX).await?;
+        while let Some(delivery) = visit.next().await? {
+            if delivery.content.id() == Some(id) {
+                return Ok(Some((delivery, held)));
+            }
+            held.push(delivery);
+        }
+        Ok(None)
+    }
+
+    fn spec(&self) -> QueueSpec {
+        QueueSpec::new(&self.queue).dead_letters()
+    }
+
+    async fn visit(&self, limit: usize) -> Result<Visit, BrokerError> {
+        let ready = self.count().await?.min(limit as u64).min(u16::MAX.into());
+        let prefetch = u16::try_from(ready).ok().and_then(NonZeroU16::new);
+        let consumer = match prefetch {
+            Some(prefetch) => Some(self.app.broker().consume(&self.spec(), prefetch).await?),
+            None => None,
+        };
+        Ok(Visit { consumer, left: ready })
+    }
+}
+
+/// A walk through the letters that were there when it began. Letters that are dropped stay in the queue.
+struct Visit {
+    consumer: Option<Consumer>,
+    left: u64,
+}
+
+impl Visit {
+    async fn next(&mut self) -> Result<Option<Delivery>, BrokerError> {
+        let Some(consumer) = self.consumer.as_mut().filter(|_| self.left > 0) else { return Ok(None) };
+        self.left -= 1;
+        // Somebody else may have taken letters meanwhile; then fewer come than were counted.
+        match tokio::time::timeout(START_LIMIT / 30, consumer.next()).await {
+            Ok(delivery) => Ok(delivery),
+            Err(_) => Ok(None),
+        }
     }
 }

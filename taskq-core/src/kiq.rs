@@ -10,7 +10,7 @@ use crate::{
     error::{BrokerError, KiqError, WorkerError},
     handle::TaskHandle,
     id::TaskId,
-    message::{Content, ContentType, Labels, Message, check_labels},
+    message::{ContentType, Labels, Message, check_labels},
     middleware::SendNext,
     observer::Event,
     queue::QueueSpec,
@@ -284,8 +284,7 @@ impl Submission {
         let observed = app.is_observed().then(|| message.clone());
         // What is left of the delay, so that time spent in start-up and middleware does not add to it.
         let delay = message.eta.map(|eta| UnixMillis::now().until(eta));
-        let publish =
-            Publish::new(&self.queue, Content::Task(Box::new(message))).delay(delay).within(within).origin(self.origin);
+        let publish = Publish::new(&self.queue, message).delay(delay).within(within).origin(self.origin);
         match tokio::time::timeout(within + GRACE, app.broker().publish(publish)).await {
             Ok(published) => published.map_err(|error| KiqError::from_broker(&task, &id, error))?,
             Err(_) => return Err(KiqError::Unknown { task: task.into(), id }),

@@ -8,7 +8,7 @@ use crate::{
     wire,
 };
 use bytes::Bytes;
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 /// How a body is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -152,13 +152,25 @@ pub struct Foreign {
     pub body: Bytes,
 }
 
-/// What a delivery or a publish carries.
+/// What a delivery or a publish carries. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
     /// A task.
-    Task(Box<Message>),
+    Task(Arc<Message>),
     /// A message that nobody could read; it goes to the dead letters as it came.
-    Foreign(Box<Foreign>),
+    Foreign(Arc<Foreign>),
+}
+
+impl From<Message> for Content {
+    fn from(message: Message) -> Self {
+        Content::Task(Arc::new(message))
+    }
+}
+
+impl From<Foreign> for Content {
+    fn from(foreign: Foreign) -> Self {
+        Content::Foreign(Arc::new(foreign))
+    }
 }
 
 impl Content {

@@ -7,10 +7,7 @@ pub use crate::{
 pub use inventory;
 pub use serde;
 
-use crate::{
-    app::Current,
-    task::{run_blocking, run_inline},
-};
+use crate::{app::Current, task::run_blocking};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// What may be an argument of a task.
@@ -101,10 +98,10 @@ pub async fn blocking<R: Send + 'static>(
     body: impl FnOnce() -> R + Send + 'static,
 ) -> Result<R, BoxError> {
     let inside = ctx.clone();
-    run_blocking(Some(ctx), move || Current::within_task_sync(&inside, body)).await
+    run_blocking(&ctx, move || Current::within_task_sync(&inside, body)).await
 }
 
 /// The plain call of a plain `fn`.
 pub fn inline<R: Send + 'static>(body: impl FnOnce() -> R + Send + 'static) -> BoxFuture<'static, R> {
-    Box::pin(run_inline(body))
+    Box::pin(async move { body() })
 }

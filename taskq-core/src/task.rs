@@ -6,7 +6,7 @@ use crate::{
 };
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
-use std::{any::TypeId, fmt, future::Future, time::Duration};
+use std::{any::TypeId, fmt, time::Duration};
 
 /// A task as its senders know it: a name, arguments, a value. `#[task]` writes this; a stub for a task that lives in
 /// another crate implements just this.
@@ -101,8 +101,8 @@ pub enum Exec {
 pub struct TaskConfig {
     /// Further runs after the first.
     pub retry: u32,
-    /// Time limit of one run.
-    pub timeout: Duration,
+    /// Time limit of one run, if the task names one.
+    pub timeout: Option<Duration>,
     /// Time between runs.
     pub backoff: Backoff,
     /// The queue, if the task names one.
@@ -129,7 +129,7 @@ impl TaskConfig {
     pub const fn new() -> Self {
         TaskConfig {
             retry: 0,
-            timeout: crate::defaults::TASK_TIMEOUT,
+            timeout: None,
             backoff: Backoff::DEFAULT,
             queue: None,
             expires: None,
@@ -150,7 +150,7 @@ impl TaskConfig {
 
     /// Time limit of one run.
     pub const fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.timeout = Some(timeout);
         self
     }
 
@@ -284,10 +284,10 @@ fn run_erased<T: Run>(ctx: TaskContext, content_type: ContentType, body: Bytes) 
 /// Runs a plain function on the blocking pool. The slot that the worker took for it stays taken until it returns, even
 /// if its caller has gone.
 pub(crate) async fn run_blocking<R: Send + 'static>(
-    ctx: Option<TaskContext>,
+    ctx: &TaskContext,
     body: impl FnOnce() -> R + Send + 'static,
 ) -> Result<R, BoxError> {
-    let slot = ctx.as_ref().and_then(TaskContext::take_blocking_slot);
+    let slot = ctx.take_blocking_slot();
     let span = tracing::Span::current();
     let joined = tokio::task::spawn_blocking(move || {
         let _slot = slot;
@@ -298,11 +298,4 @@ pub(crate) async fn run_blocking<R: Send + 'static>(
         Ok(Err(panic)) => Err(panic.into()),
         Err(_) => Err("the runtime stopped before the function ran".into()),
     }
-}
-
-/// The plain call of a plain function: here, now, in the caller's own thread.
-pub(crate) fn run_inline<R: Send + 'static>(
-    body: impl FnOnce() -> R + Send + 'static,
-) -> impl Future<Output = R> + Send {
-    async move { body() }
 }

@@ -11,8 +11,11 @@ use crate::{
 use futures_util::{StreamExt, stream};
 use std::future::Future;
 
-/// The value type of a call.
-type OutputOf<C> = <<C as IntoKiq>::Task as Task>::Output;
+/// The value type of an iterator's calls.
+type OutputOf<I> = <<<I as IntoIterator>::Item as IntoKiq>::Task as Task>::Output;
+
+/// All handles, or one answer per call.
+type Handles<R> = Result<Vec<TaskHandle<R>>, KiqManyError<R>>;
 
 impl App {
     /// Hands calls over, up to 1,000 of them in flight, taking them from the iterator as it goes. Resolves to all
@@ -20,10 +23,7 @@ impl App {
     ///
     /// # Errors
     /// [`KiqManyError`] with one answer per call, if any of them was not handed over. The others were.
-    pub fn kiq_many<I>(
-        &self,
-        calls: I,
-    ) -> impl Future<Output = Result<Vec<TaskHandle<OutputOf<I::Item>>>, KiqManyError<OutputOf<I::Item>>>> + Send + use<I>
+    pub fn kiq_many<I>(&self, calls: I) -> impl Future<Output = Handles<OutputOf<I>>> + Send + use<I>
     where
         I: IntoIterator<IntoIter: Send>,
         I::Item: IntoKiq,

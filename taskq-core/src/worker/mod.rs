@@ -1,21 +1,212 @@
-//! stub
-use crate::app::App;
-/// stub
-#[derive(Debug)]
+//! The worker: receive, execute, decide, settle.
+//!
+//! ```text
+//! receive ──Delivery──> admit ──> execute ──Outcome──> decide ──Verdict──> settle ──Settlement──> broker
+//! ```
+//!
+//! Deciding is pure (`retry`); of these stages only `admit` asks the result store, and only `settle` writes.
+
+mod admit;
+mod embedded;
+mod execute;
+mod patience;
+mod plan;
+mod process;
+mod receive;
+mod settle;
+
+pub(crate) use embedded::Embedded;
+pub use plan::{QueuePlan, WorkerPlan};
+
+use crate::{
+    app::App,
+    defaults::{CONCURRENCY, SHUTDOWN_TIMEOUT, TASK_TIMEOUT},
+    error::{BrokerError, WorkerError},
+    span::IntoSpan,
+};
+use process::Processor;
+use std::{future::Future, sync::Arc, time::Duration};
+use tokio::{sync::Semaphore, time::Instant};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// Time that verdicts get to be carried out after the runs themselves were interrupted.
+const SETTLE_GRACE: Duration = Duration::from_secs(5);
+
+/// Runs an app's tasks: takes messages from queues, runs them, and settles them when their outcome is durable.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> taskq_core::Result<()> {
+/// # use taskq_core::{App, BrokerExt, InMemoryBroker, Run, Task, TaskConfig, TaskContext, BoxError, BoxFuture};
+/// # struct Ping;
+/// # impl Task for Ping { type Args = (); type Output = (); type Returns = (); const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
+/// # impl Run for Ping { fn run(_: TaskContext, _: ()) -> BoxFuture<'static, Result<(), BoxError>> { Box::pin(async { Ok(()) }) } }
+/// # let app = InMemoryBroker::new().register::<Ping>();
+/// let stop = async { /* ctrl_c().await */ };
+/// app.worker().concurrency(8).run_until(stop).await?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "a worker does nothing until `run_until` is awaited"]
 pub struct Worker {
     app: App,
+    concurrency: usize,
+    queues: Vec<(String, Option<usize>)>,
+    shutdown_timeout: Duration,
+    task_timeout: Duration,
+    invalid: Option<String>,
+    embedded: bool,
 }
+
 impl Worker {
     pub(crate) fn new(app: App) -> Self {
-        Worker { app }
+        Worker {
+            app,
+            concurrency: CONCURRENCY,
+            queues: Vec::new(),
+            shutdown_timeout: SHUTDOWN_TIMEOUT,
+            task_timeout: TASK_TIMEOUT,
+            invalid: None,
+            embedded: false,
+        }
     }
-}
-/// stub
-#[derive(Default)]
-pub(crate) struct Embedded;
-impl Embedded {
-    pub(crate) fn stop(&self) {}
-}
-impl App {
-    pub(crate) fn run_embedded(&self) {}
+
+    /// How many tasks of each queue run at once: 100 by default; 0 counts as 1.
+    pub fn concurrency(mut self, tasks: usize) -> Self {
+        self.concurrency = tasks.max(1);
+        self
+    }
+
+    /// Consumes this queue, and no others than those named in this way. Without any, all queues of the app.
+    pub fn queue(mut self, name: impl Into<String>) -> Self {
+        self.queues.push((name.into(), None));
+        self
+    }
+
+    /// Consumes this queue, so many tasks at once.
+    pub fn queue_with(mut self, name: impl Into<String>, concurrency: usize) -> Self {
+        self.queues.push((name.into(), Some(concurrency.max(1))));
+        self
+    }
+
+    /// Time that running tasks get when the worker stops; 25 s by default.
+    pub fn shutdown_timeout(mut self, timeout: impl IntoSpan) -> Self {
+        match timeout.into_span() {
+            Ok(timeout) => self.shutdown_timeout = timeout,
+            Err(reason) => self.invalid = Some(format!("shutdown_timeout: {reason}")),
+        }
+        self
+    }
+
+    /// Time limit of one run, for tasks that name none; 25 min by default.
+    pub fn task_timeout(mut self, timeout: impl IntoSpan) -> Self {
+        match timeout.into_span() {
+            Ok(timeout) => self.task_timeout = timeout,
+            Err(reason) => self.invalid = Some(format!("task_timeout: {reason}")),
+        }
+        self
+    }
+
+    /// Runs until `stop` resolves, then in stages: takes nothing more and gives back what has not started; lets running
+    /// tasks finish for the shutdown timeout; interrupts the rest, which run again elsewhere at no cost of an attempt.
+    ///
+    /// Dropping the future stops at once: what was running goes back to its queue.
+    ///
+    /// # Errors
+    /// Wrong set-up, before anything is consumed; [`BrokerError::Closed`] if the broker was closed under it;
+    /// [`WorkerError::Abandoned`] if tasks had to be interrupted.
+    pub async fn run_until<F: Future>(self, stop: F) -> Result<(), WorkerError> {
+        let stopping = CancellationToken::new();
+        let run = self.run_until_stopped(stopping.clone(), CancellationToken::new());
+        let mut run = std::pin::pin!(run);
+        tokio::select! {
+            ended = &mut run => return ended,
+            _ = stop => stopping.cancel(),
+        }
+        run.await
+    }
+
+    /// Runs until `stop` is cancelled, then as [`Worker::run_until`] does; cancelling `now` ends the waiting for running
+    /// tasks.
+    ///
+    /// # Errors
+    /// As [`Worker::run_until`].
+    pub async fn run_until_stopped(self, stop: CancellationToken, now: CancellationToken) -> Result<(), WorkerError> {
+        if let Some(reason) = &self.invalid {
+            return Err(WorkerError::Invalid { what: "the worker's option".into(), reason: reason.clone() });
+        }
+        self.app.started().await?;
+        let plan = self.plan();
+        if !self.embedded {
+            self.check(&plan)?;
+        }
+        let _pause = (!self.embedded).then(|| self.app.embedded().pause());
+        self.run(&plan, stop, now).await
+    }
+
+    /// Whether there is something to run, and whether all that the tasks take from the app is there.
+    fn check(&self, plan: &WorkerPlan) -> Result<(), WorkerError> {
+        let tasks = self.app.tasks()?;
+        if tasks.is_empty() {
+            return Err(WorkerError::NoTasks);
+        }
+        let consumed = |name: &str| plan.queues.iter().any(|queue| queue.spec.name() == name);
+        for def in tasks.iter().filter(|def| consumed(self.app.queue_of(def))) {
+            (def.check)(self.app.state()).map_err(|error| WorkerError::MissingState {
+                task: def.name.to_owned(),
+                location: def.location.to_string(),
+                reason: error.to_string(),
+            })?;
+        }
+        Ok(())
+    }
+
+    async fn run(&self, plan: &WorkerPlan, stop: CancellationToken, now: CancellationToken) -> Result<(), WorkerError> {
+        let interrupt = CancellationToken::new();
+        let _interrupt_on_drop = interrupt.clone().drop_guard();
+        let stop = stop.child_token();
+        let _stop_on_drop = stop.clone().drop_guard();
+        let processor = Arc::new(Processor {
+            app: self.app.clone(),
+            task_timeout: self.task_timeout,
+            blocking: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from))),
+            interrupt: interrupt.clone(),
+            name: plan.name.clone(),
+        });
+        let (runs, loops) = (TaskTracker::new(), TaskTracker::new());
+        for queue in &plan.queues {
+            let consumer = self.app.broker().consume(&queue.spec, queue.prefetch).await?;
+            let receiver = receive::Receiver::new(consumer, queue, processor.clone(), runs.clone());
+            loops.spawn(receiver.run(stop.clone()));
+        }
+        loops.close();
+        runs.close();
+        loops.wait().await;
+        let abandoned = self.finish(&runs, &interrupt, &now).await;
+        match abandoned {
+            0 if stop.is_cancelled() => Ok(()),
+            0 => Err(BrokerError::Closed.into()),
+            in_flight => Err(WorkerError::Abandoned { in_flight }),
+        }
+    }
+
+    /// Waits for running tasks, interrupts what is left, and says how many those were.
+    async fn finish(&self, runs: &TaskTracker, interrupt: &CancellationToken, now: &CancellationToken) -> usize {
+        let deadline = Instant::now() + self.shutdown_timeout;
+        tokio::select! {
+            () = runs.wait() => return 0,
+            () = tokio::time::sleep_until(deadline) => {}
+            () = now.cancelled() => {}
+        }
+        let in_flight = runs.len();
+        tracing::warn!(in_flight, "the shutdown timeout has ended: running tasks are given back");
+        interrupt.cancel();
+        if tokio::time::timeout(SETTLE_GRACE, runs.wait()).await.is_err() {
+            tracing::error!(
+                in_flight = runs.len(),
+                "some tasks could not even be given back: the broker will do so when it sees us gone"
+            );
+        }
+        in_flight
+    }
 }

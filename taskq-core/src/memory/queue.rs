@@ -1,0 +1,219 @@
+//! One queue: what waits, what is delayed, what is being worked on, and who consumes.
+
+use crate::{
+    broker::QueueInfo,
+    delivery::Settlement,
+    error::BrokerError,
+    message::{Content, Epitaph},
+    queue::QueueSpec,
+};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    task::Waker,
+};
+use tokio::{runtime, sync::Notify, time::Instant};
+
+/// A message's place: higher priorities first, then the order of publishing. Giving back restores it.
+type Place = (Reverse<u8>, u64);
+
+/// One message.
+pub(super) struct Entry {
+    pub(super) content: Content,
+    pub(super) epitaph: Option<Epitaph>,
+    redelivered: bool,
+    /// The runtime that published it.
+    home: Option<runtime::Id>,
+}
+
+impl Entry {
+    pub(super) fn new(content: Content, epitaph: Option<Epitaph>, home: Option<runtime::Id>) -> Self {
+        Entry { content, epitaph, redelivered: false, home }
+    }
+
+    fn priority(&self) -> u8 {
+        match &self.content {
+            Content::Task(message) => message.priority.unwrap_or(0),
+            Content::Foreign(_) => 0,
+        }
+    }
+}
+
+/// Somebody who takes messages.
+struct Taker {
+    home: Option<runtime::Id>,
+    credit: usize,
+    waker: Option<Waker>,
+}
+
+/// What a consumer is told when it asks for a message.
+pub(super) enum Next {
+    Take {
+        tag: u64,
+        content: Content,
+        epitaph: Option<Epitaph>,
+        redelivered: bool,
+    },
+    /// Nothing now; look again at this instant, if there is one, or when woken.
+    Wait(Option<Instant>),
+    Ended,
+}
+
+pub(super) struct Queue {
+    spec: QueueSpec,
+    ready: BTreeMap<Place, Entry>,
+    delayed: BTreeMap<(Instant, u64), Entry>,
+    taken: HashMap<u64, (u64, Entry)>,
+    takers: HashMap<u64, Taker>,
+    room: Arc<Notify>,
+    closed: bool,
+}
+
+impl Queue {
+    pub(super) fn new(spec: QueueSpec) -> Self {
+        Queue {
+            spec,
+            ready: BTreeMap::new(),
+            delayed: BTreeMap::new(),
+            taken: HashMap::new(),
+            takers: HashMap::new(),
+            room: Arc::default(),
+            closed: false,
+        }
+    }
+
+    pub(super) fn check_same(&self, wanted: &QueueSpec) -> Result<(), BrokerError> {
+        let show =
+            |spec: &QueueSpec| spec.highest_priority().map_or_else(|| "none".to_owned(), |highest| highest.to_string());
+        if wanted.kind() == crate::QueueKind::Existing || self.spec.highest_priority() == wanted.highest_priority() {
+            return Ok(());
+        }
+        Err(BrokerError::Mismatch {
+            queue: wanted.name().to_owned(),
+            argument: "priorities".to_owned(),
+            wanted: show(wanted),
+            found: show(&self.spec),
+        })
+    }
+
+    pub(super) fn has_room(&self, capacity: usize, delayed: bool) -> bool {
+        if delayed { self.delayed.len() < capacity } else { self.ready.len() + self.taken.len() < capacity }
+    }
+
+    /// Told whenever a place comes free.
+    pub(super) fn room(&self) -> Arc<Notify> {
+        self.room.clone()
+    }
+
+    /// A queue of dead letters is never worked off by itself, so it does not count.
+    pub(super) fn is_idle(&self) -> bool {
+        self.spec.is_dead_letters() || (self.ready.is_empty() && self.delayed.is_empty() && self.taken.is_empty())
+    }
+
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &Entry> {
+        self.ready.values()
+    }
+
+    pub(super) fn put(&mut self, key: u64, entry: Entry, due: Option<Instant>, capacity: usize) {
+        match due {
+            Some(due) => drop(self.delayed.insert((due, key), entry)),
+            None => self.make_ready(key, entry),
+        }
+        if self.spec.is_dead_letters() && self.ready.len() > capacity {
+            tracing::warn!(
+                queue = self.spec.name(),
+                capacity,
+                "too many dead letters in memory: the oldest is forgotten"
+            );
+            self.ready.pop_first();
+        }
+        self.wake_all();
+    }
+
+    fn make_ready(&mut self, key: u64, entry: Entry) {
+        let priority = if self.spec.highest_priority().is_some() { entry.priority() } else { 0 };
+        self.ready.insert((Reverse(priority), key), entry);
+    }
+
+    fn wake_all(&mut self) {
+        self.takers.values_mut().filter_map(|taker| taker.waker.take()).for_each(Waker::wake);
+    }
+
+    pub(super) fn add_taker(&mut self, id: u64, prefetch: usize, home: Option<runtime::Id>) {
+        self.takers.insert(id, Taker { home, credit: prefetch, waker: None });
+    }
+
+    pub(super) fn remove_taker(&mut self, id: u64) {
+        self.takers.remove(&id);
+        // What waited for it may go to others now.
+        self.wake_all();
+    }
+
+    /// The next message for this consumer; `limit` bounds how many may be taken over all consumers.
+    pub(super) fn next(&mut self, id: u64, limit: Option<usize>, waker: &Waker) -> Next {
+        if self.closed || !self.takers.contains_key(&id) {
+            return Next::Ended;
+        }
+        self.ripen();
+        let may_take = limit.is_none_or(|limit| self.taken.len() < limit);
+        let place = if may_take { self.place_for(id) } else { None };
+        let next_due = self.delayed.first_key_value().map(|((due, _), _)| *due);
+        let Some(taker) = self.takers.get_mut(&id) else { return Next::Ended };
+        let Some((place, entry)) = place.and_then(|place| self.ready.remove_entry(&place)) else {
+            taker.waker = Some(waker.clone());
+            return Next::Wait(next_due);
+        };
+        taker.credit -= 1;
+        let (content, epitaph, redelivered) = (entry.content.clone(), entry.epitaph.clone(), entry.redelivered);
+        self.taken.insert(place.1, (id, entry));
+        Next::Take { tag: place.1, content, epitaph, redelivered }
+    }
+
+    /// The first message that this consumer may take. One that was published on another consumer's runtime is left to
+    /// that consumer, so that a task runs where it was submitted.
+    fn place_for(&self, id: u64) -> Option<Place> {
+        let taker = self.takers.get(&id).filter(|taker| taker.credit > 0)?;
+        let is_for_it =
+            |home: &Option<runtime::Id>| *home == taker.home || !self.takers.values().any(|other| other.home == *home);
+        self.ready.iter().find(|(_, entry)| is_for_it(&entry.home)).map(|(place, _)| *place)
+    }
+
+    /// Makes ready what has come due.
+    fn ripen(&mut self) {
+        let now = Instant::now();
+        while let Some(first) = self.delayed.first_entry()
+            && first.key().0 <= now
+        {
+            let ((_, key), entry) = first.remove_entry();
+            self.make_ready(key, entry);
+            self.wake_all();
+        }
+    }
+
+    pub(super) fn settle(&mut self, tag: u64, settlement: Settlement) {
+        let Some((taker, mut entry)) = self.taken.remove(&tag) else { return };
+        if let Some(taker) = self.takers.get_mut(&taker) {
+            taker.credit += 1;
+        }
+        match settlement {
+            Settlement::Ack => self.room.notify_one(),
+            Settlement::Requeue => {
+                entry.redelivered = true;
+                self.make_ready(tag, entry);
+            }
+        }
+        self.wake_all();
+    }
+
+    pub(super) fn inspect(&mut self) -> QueueInfo {
+        self.ripen();
+        QueueInfo::new(self.ready.len() as u64, Some(self.taken.len() as u64), self.takers.len() as u64)
+    }
+
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+        self.room.notify_waiters();
+        self.wake_all();
+    }
+}

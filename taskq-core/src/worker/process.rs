@@ -1,0 +1,156 @@
+//! One delivery, from its coming to its settlement.
+
+use super::{
+    admit::Admission,
+    settle::{Settling, Subject},
+};
+use crate::{
+    app::App,
+    clock::UnixMillis,
+    context::TaskContext,
+    defaults::START_LIMIT,
+    delivery::Delivery,
+    message::{Content, Message},
+    observer::Event,
+    outcome::{Outcome, Verdict},
+    queue::QueueSpec,
+    retry::{Refusal, decide, decide_refusal},
+    status::Step,
+    task::{Ack, Exec, TaskDef},
+    trace::TraceContext,
+};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+/// What all runs of a worker share.
+pub(super) struct Processor {
+    pub(super) app: App,
+    pub(super) task_timeout: Duration,
+    /// One permit per plain `fn` that may run at once.
+    pub(super) blocking: Arc<Semaphore>,
+    /// Ends runs and patience alike, when the worker must end.
+    pub(super) interrupt: CancellationToken,
+    pub(super) name: String,
+}
+
+/// Where deliveries come from.
+pub(super) struct Source {
+    pub(super) queue: Arc<str>,
+    pub(super) spec: QueueSpec,
+}
+
+impl Processor {
+    pub(super) async fn process(self: Arc<Self>, source: Arc<Source>, delivery: Delivery, slot: OwnedSemaphorePermit) {
+        let Delivery { content, redelivered, received, unsettled, .. } = delivery;
+        let message = match content {
+            Content::Task(message) => message,
+            Content::Foreign(foreign) => {
+                drop(slot);
+                let verdict = decide_refusal(Refusal::Undecodable(foreign.reason.clone()), None, UnixMillis::now());
+                let settling = Settling::new(&self, &source, Subject::Foreign(foreign), unsettled);
+                return settling.carry_out(verdict).await;
+            }
+        };
+        let span = span_of(&message, &source.queue);
+        async {
+            let (message, def) = match self.admit(message, redelivered).await {
+                Admission::Run(message, def) => (message, def),
+                Admission::Refuse(message, def, refusal) => {
+                    drop(slot);
+                    let verdict = decide_refusal(refusal, Some(&message), UnixMillis::now());
+                    let settling = Settling::new(&self, &source, Subject::Task(message, def), unsettled);
+                    return settling.carry_out(verdict).await;
+                }
+            };
+            let mut settling = Settling::new(&self, &source, Subject::Task(message.clone(), Some(def)), unsettled);
+            let Some(ctx) = self.context(message.clone(), &def, &source, received + START_LIMIT).await else {
+                drop(slot);
+                return settling.carry_out(Verdict::GiveBack).await;
+            };
+            if def.config.ack == Ack::OnReceive {
+                settling.ack_now();
+            }
+            let verdict = self.run(&def, &ctx, &source).await;
+            drop(slot);
+            settling.carry_out(verdict).await;
+        }
+        .instrument(span)
+        .await;
+    }
+
+    /// The run's context, with a slot for a plain `fn`; `None` if there was no such slot in time.
+    async fn context(&self, message: Arc<Message>, def: &TaskDef, source: &Source, by: Instant) -> Option<TaskContext> {
+        let slot = match def.config.exec {
+            Exec::Async => None,
+            Exec::Blocking => tokio::select! {
+                slot = self.blocking.clone().acquire_owned() => Some(slot.ok()?),
+                () = tokio::time::sleep_until(by) => return None,
+                () = self.interrupt.cancelled() => return None,
+            },
+        };
+        Some(TaskContext::new(self.app.clone(), message, source.queue.clone(), slot))
+    }
+
+    async fn run(&self, def: &TaskDef, ctx: &TaskContext, source: &Source) -> Verdict {
+        let message = ctx.message();
+        if message.track {
+            self.track(message, Step::Running).await;
+        }
+        tracing::debug!("task started");
+        let queue: &str = &source.queue;
+        if self.app.is_observed() {
+            self.app.observe(&Event::Started { message, queue });
+        }
+        let began = Instant::now();
+        let outcome = self.execute(def, ctx).await;
+        let took = began.elapsed();
+        let verdict = decide(&outcome, message, &def.config, fastrand::f64());
+        log(&outcome, &verdict, took);
+        if self.app.is_observed() {
+            self.app.observe(&Event::Finished { message, queue, outcome: &outcome, verdict: &verdict, took });
+        }
+        verdict
+    }
+
+    /// Notes a step. A note may be lost: the result is what counts.
+    pub(super) async fn track(&self, message: &Message, step: Step) {
+        let Some(results) = self.app.results() else { return };
+        if let Err(error) = results.track(&message.id, step, self.app.result_ttl()).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, ?step, "a step was not noted");
+        }
+    }
+}
+
+fn span_of(message: &Message, queue: &str) -> tracing::Span {
+    let trace = message.traceparent.as_deref().and_then(TraceContext::parse);
+    tracing::info_span!(
+        "task",
+        task.id = %message.id,
+        task.name = %message.task,
+        queue,
+        attempt = message.attempt,
+        trace_id = trace.map(|trace| trace.trace_id()),
+        traceparent = message.traceparent.as_deref(),
+    )
+}
+
+/// One line per run, at the level that fits.
+fn log(outcome: &Outcome, verdict: &Verdict, took: Duration) {
+    match verdict {
+        Verdict::Finish(crate::End::Done(_)) => tracing::info!(?took, "task done"),
+        Verdict::Finish(crate::End::Discarded(failure)) => tracing::warn!(?took, error = %failure, "task discarded"),
+        Verdict::Retry { delay, failure } => {
+            tracing::info!(?took, error = %failure, retry_in = ?delay, "task failed; it will run again");
+        }
+        Verdict::DeadLetter(failure) => tracing::error!(?took, error = %failure, "task failed for good"),
+        Verdict::GiveBack => tracing::info!(?took, "task interrupted; it is given back"),
+        Verdict::Finish(_) | Verdict::Wait { .. } | Verdict::Repeat(_) => {
+            tracing::debug!(?took, ?outcome, "task ended")
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! One queue: permits in, deliveries out.
+
+use super::{
+    plan::QueuePlan,
+    process::{Processor, Source},
+};
+use crate::{
+    defaults::START_LIMIT,
+    delivery::{Consumer, Delivery},
+};
+use std::{collections::VecDeque, sync::Arc};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub(super) struct Receiver {
+    consumer: Consumer,
+    source: Arc<Source>,
+    slots: Arc<Semaphore>,
+    /// Taken and not started; the broker's prefetch bounds it.
+    waiting: VecDeque<Delivery>,
+    processor: Arc<Processor>,
+    runs: TaskTracker,
+}
+
+impl Receiver {
+    pub(super) fn new(consumer: Consumer, queue: &QueuePlan, processor: Arc<Processor>, runs: TaskTracker) -> Self {
+        Receiver {
+            consumer,
+            source: Arc::new(Source { queue: queue.spec.name().into(), spec: queue.spec.clone() }),
+            slots: Arc::new(Semaphore::new(queue.concurrency)),
+            waiting: VecDeque::new(),
+            processor,
+            runs,
+        }
+    }
+
+    /// Until told to stop, or until the broker is closed. What has not started goes back.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        loop {
+            let give_back_at = self.give_back_at();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Ok(slot) = self.slots.clone().acquire_owned(), if !self.waiting.is_empty() => self.start(slot),
+                delivery = self.consumer.next() => match delivery {
+                    Some(delivery) => self.waiting.push_back(delivery),
+                    None => break,
+                },
+                () = tokio::time::sleep_until(give_back_at), if !self.waiting.is_empty() => self.give_back(),
+            }
+        }
+        // Stopped before the deliveries are dropped, so that they do not come straight back.
+        self.consumer.stop();
+    }
+
+    fn start(&mut self, slot: OwnedSemaphorePermit) {
+        if let Some(delivery) = self.waiting.pop_front() {
+            self.runs.spawn(self.processor.clone().process(self.source.clone(), delivery, slot));
+        }
+    }
+
+    fn give_back_at(&self) -> Instant {
+        self.waiting.front().map_or_else(Instant::now, |delivery| delivery.received + START_LIMIT)
+    }
+
+    /// A delivery that waits behind long tasks here may find a free worker elsewhere, and the broker's consumer timeout
+    /// counts from delivery.
+    fn give_back(&mut self) {
+        if let Some(delivery) = self.waiting.pop_front() {
+            tracing::debug!(queue = &*self.source.queue, task.id = ?delivery.content.id(), "not started in time: given back");
+            delivery.requeue();
+        }
+    }
+}

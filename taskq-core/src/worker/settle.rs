@@ -1,0 +1,230 @@
+//! Carrying a verdict out: first what must be durable, then the word to the broker.
+//!
+//! Nothing before an ack is fire-and-forget. What fails is tried again; what keeps failing gives the delivery back.
+
+use super::{
+    patience::Patience,
+    process::{Processor, Source},
+};
+use crate::{
+    broker::{Origin, Publish},
+    clock::UnixMillis,
+    delivery::{Settlement, Unsettled},
+    error::ResultError,
+    failure::TaskFailure,
+    message::{Content, Epitaph, Foreign, Message},
+    observer::Event,
+    outcome::Verdict,
+    record::{End, ResultRecord},
+    status::Step,
+    task::TaskDef,
+};
+use std::{sync::Arc, time::Duration};
+
+/// After so long without success a delivery is given back.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// What is being settled.
+pub(super) enum Subject {
+    Task(Arc<Message>, Option<TaskDef>),
+    Foreign(Arc<Foreign>),
+}
+
+impl Subject {
+    fn message(&self) -> Option<&Arc<Message>> {
+        match self {
+            Subject::Task(message, _) => Some(message),
+            Subject::Foreign(_) => None,
+        }
+    }
+
+    fn content(&self) -> Content {
+        match self {
+            Subject::Task(message, _) => Content::Task(message.clone()),
+            Subject::Foreign(foreign) => Content::Foreign(foreign.clone()),
+        }
+    }
+
+    fn def(&self) -> Option<&TaskDef> {
+        match self {
+            Subject::Task(_, def) => def.as_ref(),
+            Subject::Foreign(_) => None,
+        }
+    }
+}
+
+/// A step that could not be made durable: the delivery goes back.
+struct NotDurable;
+
+/// One delivery on its way to its settlement.
+pub(super) struct Settling<'a> {
+    processor: &'a Processor,
+    source: &'a Source,
+    subject: Subject,
+    unsettled: Option<Unsettled>,
+    began: UnixMillis,
+}
+
+impl<'a> Settling<'a> {
+    pub(super) fn new(processor: &'a Processor, source: &'a Source, subject: Subject, unsettled: Unsettled) -> Self {
+        Settling { processor, source, subject, unsettled: Some(unsettled), began: UnixMillis::now() }
+    }
+
+    /// For `ack = "on_receive"`: whatever follows, the broker forgets the delivery.
+    pub(super) fn ack_now(&mut self) {
+        self.tell(Settlement::Ack);
+    }
+
+    pub(super) async fn carry_out(mut self, verdict: Verdict) {
+        let settlement = match self.make_durable(verdict).await {
+            Ok(settlement) => settlement,
+            Err(NotDurable) => Settlement::Requeue,
+        };
+        self.tell(settlement);
+    }
+
+    async fn make_durable(&self, verdict: Verdict) -> Result<Settlement, NotDurable> {
+        match verdict {
+            Verdict::Finish(end) => self.finish(end).await?,
+            Verdict::DeadLetter(failure) => self.finish(End::Failed(failure)).await?,
+            Verdict::Repeat(record) => self.follow(&record).await?,
+            Verdict::Retry { delay, failure } => self.retry(delay, &failure).await?,
+            Verdict::Wait { delay, unknown } => self.wait(delay, unknown).await?,
+            Verdict::GiveBack => return Ok(Settlement::Requeue),
+        }
+        Ok(Settlement::Ack)
+    }
+
+    /// Records the end. If another run had recorded one first, that one counts, and what follows it is done.
+    async fn finish(&self, end: End) -> Result<(), NotDurable> {
+        let record = self.record(end);
+        let earlier = self.store(&record).await?;
+        self.follow(earlier.as_ref().unwrap_or(&record)).await
+    }
+
+    /// What follows a recorded end: the dead letter of a failure. Doing it twice makes two letters of one id, doing it
+    /// not at all would lose the message.
+    async fn follow(&self, record: &ResultRecord) -> Result<(), NotDurable> {
+        let End::Failed(failure) = &record.end else { return Ok(()) };
+        let first_failed = self.subject.message().and_then(|message| message.first_failed);
+        let epitaph = Epitaph {
+            failure: failure.clone(),
+            queue: self.source.queue.to_string(),
+            first_failed: first_failed.unwrap_or(record.finished),
+            last_failed: record.finished,
+        };
+        let dead = self.source.spec.dead_letter_name();
+        self.publish(Publish::new(dead, self.subject.content()).epitaph(Some(epitaph))).await
+    }
+
+    /// Publishes the next attempt.
+    async fn retry(&self, delay: Duration, failure: &TaskFailure) -> Result<(), NotDurable> {
+        let Some(message) = self.subject.message() else { return Ok(()) };
+        let now = UnixMillis::now();
+        let mut next = (**message).clone();
+        next.attempt += 1;
+        next.eta = Some(now + delay);
+        next.first_failed.get_or_insert(now);
+        if message.track {
+            let step = Step::Retrying { attempt: next.attempt, due: now + delay };
+            self.processor.track(message, step).await;
+        }
+        tracing::trace!(error = %failure, attempt = next.attempt, "the next attempt is published");
+        self.publish(Publish::new(&*self.source.queue, next).delay(Some(delay))).await
+    }
+
+    /// Publishes the same attempt for later.
+    async fn wait(&self, delay: Duration, unknown: bool) -> Result<(), NotDurable> {
+        let Some(message) = self.subject.message() else { return Ok(()) };
+        let mut same = (**message).clone();
+        if unknown {
+            same.unknown += 1;
+            tracing::warn!(
+                waits = same.unknown,
+                "no task of this name is registered in this worker; is its crate named anywhere? add `use my_tasks as _;`"
+            );
+        }
+        self.publish(Publish::new(&*self.source.queue, same).delay(Some(delay))).await
+    }
+
+    fn record(&self, end: End) -> ResultRecord {
+        let mut record = ResultRecord::new(end, "");
+        record.worker = self.processor.name.clone();
+        record.started = self.began;
+        if let Some(message) = self.subject.message() {
+            record.task = message.task.to_string();
+            record.round = message.round;
+            record.content_type = message.content_type;
+            record.attempts = match &record.end {
+                End::Failed(failure) | End::Discarded(failure) => failure.attempts,
+                End::Done(_) => message.attempt,
+                End::Cancelled | End::Expired => message.attempt - 1,
+            };
+        }
+        record
+    }
+
+    /// Stores the record, trying again while the store is away. Gives an earlier record of this round, if there is one.
+    async fn store(&self, record: &ResultRecord) -> Result<Option<ResultRecord>, NotDurable> {
+        let config = self.subject.def().map(|def| &def.config);
+        let content = self.subject.content();
+        let (Some(results), Some(id), true) =
+            (self.processor.app.results(), content.id(), config.is_none_or(|config| config.store_result))
+        else {
+            return Ok(None);
+        };
+        let ttl = config.and_then(|config| config.result_ttl).unwrap_or(self.processor.app.result_ttl());
+        let mut patience = Patience::new(&self.processor.interrupt);
+        loop {
+            match results.store(id, record, ttl).await {
+                Ok(earlier) => return Ok(earlier),
+                Err(ResultError::Decode { source, .. }) => {
+                    tracing::warn!(
+                        error = &*source as &dyn std::error::Error,
+                        "an earlier record is there, but cannot be read"
+                    );
+                    return Ok(None);
+                }
+                Err(error) => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the result is not stored yet; trying again"
+                    );
+                    if !patience.pause().await {
+                        return Err(NotDurable);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Publishes with a confirm, trying again for a while.
+    async fn publish(&self, publish: Publish) -> Result<(), NotDurable> {
+        let publish = publish.origin(Origin::Worker);
+        let mut patience = Patience::new(&self.processor.interrupt);
+        loop {
+            let Err(error) = self.processor.app.broker().publish(publish.clone()).await else { return Ok(()) };
+            let queue = publish.queue.as_str();
+            tracing::warn!(
+                queue,
+                error = &error as &dyn std::error::Error,
+                "a message of the worker was not published"
+            );
+            if patience.elapsed() > PATIENCE || !patience.pause().await {
+                return Err(NotDurable);
+            }
+        }
+    }
+
+    fn tell(&mut self, settlement: Settlement) {
+        let Some(unsettled) = self.unsettled.take() else { return };
+        match settlement {
+            Settlement::Ack => unsettled.ack(),
+            Settlement::Requeue => unsettled.requeue(),
+        }
+        if self.processor.app.is_observed() {
+            let message = self.subject.message().map(|message| &**message);
+            self.processor.app.observe(&Event::Settled { message, queue: &self.source.queue, settlement });
+        }
+    }
+}
