@@ -1,7 +1,8 @@
 //! stub
+mod results;
+
+pub use results::InMemoryResults;
+
 /// stub
 #[derive(Debug)]
 pub struct InMemoryBroker;
-/// stub
-#[derive(Debug)]
-pub struct InMemoryResults;
