@@ -1,56 +1,261 @@
-//! Results in memory.
+//! Results inside this process: the same contract as a server's, nothing to start.
 
-use crate::{BoxFuture, ResultBackend, ResultError, ResultRecord, Step, TaskId};
+use crate::{BoxFuture, error::ResultError, id::TaskId, record::ResultRecord, results::ResultBackend, status::Step};
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
+    collections::{BTreeSet, HashMap},
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::sync::Notify;
+use tokio::{sync::watch, time::Instant};
 
-/// Results in memory.
-#[derive(Debug, Clone, Default)]
-pub struct InMemoryResults(Arc<(Mutex<HashMap<TaskId, ResultRecord>>, Notify)>);
+/// How many expired entries one write clears at most. More than one, so that clearing overtakes writing.
+const CLEARED_PER_WRITE: usize = 4;
+
+/// Keeps results in this process, each for its time to live, and wakes those who wait for them.
+///
+/// A clone is another handle on the same results. Time to live follows `tokio::time::pause`. What has expired is never
+/// given out; its memory is freed by later writes. There is no other limit than the time to live: a process that keeps
+/// many large results for long needs the memory for them.
+///
+/// ```
+/// # use taskq_core::{End, InMemoryResults, ResultBackend, ResultRecord, TaskId};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), taskq_core::ResultError> {
+/// let results = InMemoryResults::new();
+/// let id = TaskId::new();
+/// let record = ResultRecord::new(End::Cancelled, "chat.process");
+/// assert_eq!(results.store(&id, &record, std::time::Duration::from_secs(60)).await?, None);
+/// assert_eq!(results.wait(&id, 0).await?, record);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Default)]
+pub struct InMemoryResults {
+    shelf: Arc<Mutex<Shelf>>,
+}
+
+impl InMemoryResults {
+    /// An empty store of its own.
+    pub fn new() -> Self {
+        InMemoryResults::default()
+    }
+
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        // Nothing panics while it holds the lock, and every change is complete in itself.
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl ResultBackend for InMemoryResults {
     fn store<'a>(
         &'a self,
         id: &'a TaskId,
         record: &'a ResultRecord,
-        _ttl: Duration,
+        ttl: Duration,
     ) -> BoxFuture<'a, Result<Option<ResultRecord>, ResultError>> {
-        Box::pin(async move {
-            let mut map = self.0.0.lock().unwrap();
-            if let Some(r) = map.get(id)
-                && r.round >= record.round
-            {
-                return Ok(Some(r.clone()));
-            }
-            map.insert(id.clone(), record.clone());
-            self.0.1.notify_waiters();
-            Ok(None)
-        })
+        Box::pin(async move { Ok(self.shelf().store(id, record, ttl)) })
     }
+
     fn fetch<'a>(&'a self, id: &'a TaskId) -> BoxFuture<'a, Result<Option<ResultRecord>, ResultError>> {
-        Box::pin(async move { Ok(self.0.0.lock().unwrap().get(id).cloned()) })
+        Box::pin(async move { Ok(self.shelf().records.get(id).cloned()) })
     }
+
     fn wait<'a>(&'a self, id: &'a TaskId, round: u32) -> BoxFuture<'a, Result<ResultRecord, ResultError>> {
         Box::pin(async move {
-            loop {
-                let n = self.0.1.notified();
-                if let Some(r) = self.fetch(id).await?
-                    && r.round >= round
-                {
-                    return Ok(r);
-                }
-                n.await;
-            }
+            let mut waiting = Waiting::new(self, id);
+            Ok(waiting.record_of(round).await)
         })
     }
+
     fn tracks(&self) -> bool {
         true
     }
-    fn track<'a>(&'a self, _: &'a TaskId, _: Step, _: Duration) -> BoxFuture<'a, Result<(), ResultError>> {
-        Box::pin(async { Ok(()) })
+
+    fn track<'a>(&'a self, id: &'a TaskId, step: Step, ttl: Duration) -> BoxFuture<'a, Result<(), ResultError>> {
+        Box::pin(async move {
+            let steps = &mut self.shelf().steps;
+            steps.clear_expired();
+            if step != Step::Queued || steps.get(id).is_none() {
+                steps.put(id, step, ttl);
+            }
+            Ok(())
+        })
+    }
+
+    fn step<'a>(&'a self, id: &'a TaskId) -> BoxFuture<'a, Result<Option<Step>, ResultError>> {
+        Box::pin(async move { Ok(self.shelf().steps.get(id).copied()) })
+    }
+}
+
+impl fmt::Debug for InMemoryResults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shelf = self.shelf();
+        f.debug_struct("InMemoryResults")
+            .field("records", &shelf.records.values.len())
+            .field("waited_for", &shelf.waited.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Default)]
+struct Shelf {
+    records: Expiring<ResultRecord>,
+    steps: Expiring<Step>,
+    /// Only what someone waits for at present; it holds the record that came last.
+    waited: HashMap<TaskId, watch::Sender<Option<ResultRecord>>>,
+}
+
+impl Shelf {
+    fn store(&mut self, id: &TaskId, record: &ResultRecord, ttl: Duration) -> Option<ResultRecord> {
+        self.records.clear_expired();
+        if let Some(kept) = self.records.get(id).filter(|kept| kept.round >= record.round) {
+            return Some(kept.clone());
+        }
+        self.records.put(id, record.clone(), ttl);
+        if let Some(waited) = self.waited.get(id) {
+            waited.send_replace(Some(record.clone()));
+        }
+        None
+    }
+}
+
+/// One wait for a record; it leaves nothing behind when it is dropped.
+struct Waiting {
+    shelf: Arc<Mutex<Shelf>>,
+    id: TaskId,
+    records: Option<watch::Receiver<Option<ResultRecord>>>,
+}
+
+impl Waiting {
+    fn new(results: &InMemoryResults, id: &TaskId) -> Self {
+        let mut shelf = results.shelf();
+        let kept = shelf.records.get(id).cloned();
+        let waited = shelf.waited.entry(id.clone()).or_default();
+        // Someone else's long wait may still hold a record that has expired since.
+        waited.send_if_modified(|held| {
+            let stale = *held != kept;
+            if stale {
+                *held = kept;
+            }
+            stale
+        });
+        let records = Some(waited.subscribe());
+        Waiting { shelf: results.shelf.clone(), id: id.clone(), records }
+    }
+
+    async fn record_of(&mut self, round: u32) -> ResultRecord {
+        let due = |record: &Option<ResultRecord>| record.as_ref().is_some_and(|record| record.round >= round);
+        if let Some(records) = &mut self.records
+            && let Ok(record) = records.wait_for(due).await
+            && let Some(record) = record.clone()
+        {
+            return record;
+        }
+        // The sender stays in the shelf while a receiver is there, so this is not reached.
+        std::future::pending().await
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        self.records = None;
+        if shelf.waited.get(&self.id).is_some_and(|waited| waited.receiver_count() == 0) {
+            shelf.waited.remove(&self.id);
+        }
+    }
+}
+
+/// Values that are there until an instant each.
+struct Expiring<V> {
+    values: HashMap<TaskId, (V, Instant)>,
+    ends: BTreeSet<(Instant, TaskId)>,
+}
+
+impl<V> Default for Expiring<V> {
+    fn default() -> Self {
+        Expiring { values: HashMap::new(), ends: BTreeSet::new() }
+    }
+}
+
+impl<V> Expiring<V> {
+    fn get(&self, id: &TaskId) -> Option<&V> {
+        let (value, end) = self.values.get(id)?;
+        (*end > Instant::now()).then_some(value)
+    }
+
+    fn put(&mut self, id: &TaskId, value: V, ttl: Duration) {
+        let now = Instant::now();
+        // A time to live past what the clock can count is as good as any.
+        let end = now.checked_add(ttl).unwrap_or(now + Duration::from_secs(100 * 365 * 24 * 60 * 60));
+        if let Some((_, old_end)) = self.values.insert(id.clone(), (value, end)) {
+            self.ends.remove(&(old_end, id.clone()));
+        }
+        self.ends.insert((end, id.clone()));
+    }
+
+    fn clear_expired(&mut self) {
+        let now = Instant::now();
+        for _ in 0..CLEARED_PER_WRITE {
+            match self.ends.first() {
+                Some((end, _)) if *end <= now => {}
+                _ => return,
+            }
+            if let Some((_, id)) = self.ends.pop_first() {
+                self.values.remove(&id);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::End;
+
+    const TTL: Duration = Duration::from_secs(60);
+
+    fn record(round: u32) -> ResultRecord {
+        ResultRecord { round, ..ResultRecord::new(End::Expired, "t") }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn expired_records_free_their_memory_as_others_come() {
+        let results = InMemoryResults::new();
+        for _ in 0..1_000 {
+            results.store(&TaskId::new(), &record(0), TTL).await.unwrap();
+        }
+        tokio::time::advance(TTL).await;
+        for _ in 0..400 {
+            results.store(&TaskId::new(), &record(0), TTL).await.unwrap();
+        }
+        let shelf = results.shelf();
+        assert_eq!((shelf.records.values.len(), shelf.records.ends.len()), (400, 400));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_replaced_step_leaves_nothing_behind() {
+        let results = InMemoryResults::new();
+        let id = TaskId::new();
+        for _ in 0..100 {
+            results.track(&id, Step::Running, TTL).await.unwrap();
+            tokio::time::advance(Duration::from_millis(1)).await;
+        }
+        assert_eq!(results.shelf().steps.ends.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_dropped_wait_leaves_nothing_behind() {
+        let results = InMemoryResults::new();
+        let id = TaskId::new();
+        let first = results.wait(&id, 0);
+        let mut second = results.wait(&id, 0);
+        drop(first);
+        assert!(futures_util::poll!(&mut second).is_pending());
+        assert_eq!(results.shelf().waited.len(), 1);
+        results.store(&id, &record(0), TTL).await.unwrap();
+        second.await.unwrap();
+        assert_eq!(results.shelf().waited.len(), 0);
     }
 }
