@@ -48,7 +48,7 @@ async fn too_much() -> Vec<u64> {
 }
 
 #[task(retry = 3)]
-async fn needs_a_label(tenant: Tenant) -> String {
+async fn needs_a_label(#[inject] tenant: Tenant) -> String {
     tenant.0
 }
 
@@ -85,7 +85,7 @@ impl taskq::Task for Mistaken {
 
 async fn a_panic_is_a_failed_attempt_with_message_and_place(stage: Stage) {
     let app = stage.start(stage.app().with_state(Log::default())).await;
-    let failure = explode.kiq("the moon").on(&app).await.unwrap().wait_result().await.unwrap().into_value().unwrap_err();
+    let failure = explode.kiq("the moon".to_owned()).on(&app).await.unwrap().wait_result().await.unwrap().into_value().unwrap_err();
     assert_eq!((failure.kind, failure.attempts), (FailureKind::Panic, 1));
     assert!(failure.message.contains("the moon is on fire") && failure.message.contains("failures.rs:"), "{failure}");
     let failure = explode_blocking.kiq().on(&app).await.unwrap().wait_result().await.unwrap().into_value().unwrap_err();

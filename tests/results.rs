@@ -18,12 +18,14 @@ async fn forget(log: State<Log>) {
 
 #[task(track, retry = 1, backoff = "fixed(400ms)")]
 async fn tracked(ctx: TaskContext, gate: State<Gate>) -> Result<(), String> {
-    gate.0.acquire().await.map_err(|error| error.to_string())?.forget();
+    gate.permits.acquire().await.map_err(|error| error.to_string())?.forget();
     if ctx.attempt() == 1 { Err("once more".into()) } else { Ok(()) }
 }
 
 /// Lets tasks through one by one.
-struct Gate(tokio::sync::Semaphore);
+struct Gate {
+    permits: tokio::sync::Semaphore,
+}
 
 #[task]
 async fn mended(broken: State<std::sync::atomic::AtomicBool>) -> Result<String, TaskError> {
@@ -60,7 +62,7 @@ async fn a_task_without_a_result_says_so_at_once(stage: Stage) {
 }
 
 async fn tracking_tells_the_steps_apart(stage: Stage) {
-    let gate = Gate(tokio::sync::Semaphore::new(0));
+    let gate = Gate { permits: tokio::sync::Semaphore::new(0) };
     let queue = stage.queue("tracked");
     let app = stage.idle_app().with_state(Log::default()).with_queue(QueueSpec::new(&queue));
     let app = app.with_state(gate).with_state(std::sync::atomic::AtomicBool::new(false));
@@ -71,13 +73,13 @@ async fn tracking_tells_the_steps_apart(stage: Stage) {
     assert_eq!(status().await, TaskStatus::Queued);
     let _app = stage.start(app.clone()).await;
     eventually("it runs", || async { status().await == TaskStatus::Running }).await;
-    gate.0.add_permits(1);
+    gate.permits.add_permits(1);
     eventually("it waits for its retry", || async {
         matches!(status().await, TaskStatus::Retrying { attempt: 2, .. })
     })
     .await;
     eventually("it runs again", || async { status().await == TaskStatus::Running }).await;
-    gate.0.add_permits(1);
+    gate.permits.add_permits(1);
     eventually("it is done", || async { status().await == TaskStatus::Done }).await;
     let untracked = double.kiq(1).queue(&queue).delay("1h").on(&app).await.unwrap();
     assert_eq!(untracked.status().await.unwrap(), TaskStatus::Pending);
@@ -107,7 +109,7 @@ async fn a_replayed_dead_letter_has_a_result_of_its_own(stage: Stage) {
 
 fn app_of(stage: &Stage) -> App {
     let app = stage.app().with_state(Log::default()).with_state(std::sync::atomic::AtomicBool::new(false));
-    app.with_state(Gate(tokio::sync::Semaphore::new(100)))
+    app.with_state(Gate { permits: tokio::sync::Semaphore::new(100) })
 }
 
 on_both! {
