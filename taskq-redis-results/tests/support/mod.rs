@@ -1,6 +1,7 @@
 //! Redis servers for tests: the one that is there, and private ones that may be killed.
 
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use redis::{Client, aio::MultiplexedConnection};
 use std::{
