@@ -7,7 +7,7 @@ use crate::{
     scene::Connection,
 };
 use std::time::Duration;
-use taskq_core::{Broker, BrokerError, ContentType, Origin, Publish, QueueSpec};
+use taskq_core::{BrokerError, ContentType, Origin, Publish, QueueSpec};
 use tokio::time::Instant;
 
 /// Long enough that a slow machine has published both messages of a case before the short one is due.
@@ -30,7 +30,7 @@ fn delayed(queue: &str, number: u64, delay: Duration) -> Publish {
 /// The broker breaks its contract.
 pub async fn a_delayed_message_does_not_come_before_it_is_due<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = open(scene, "due").await?;
-    let mut consumer = connection.consume(&queue, 100).await?;
+    let mut consumer = connection.consume(&queue, 100).await?.longer_by(LONG);
     let mut due = Vec::new();
     for (number, millis) in (0..).zip([1, 99, 100, 101, 250, 800, 1300]) {
         for origin in [Origin::Caller, Origin::Task, Origin::Worker] {
@@ -62,7 +62,7 @@ pub async fn a_delayed_message_arrives_as_it_was_published<H: Harness>(scene: &S
     let message = elaborate(ContentType::MessagePack);
     let publish = Publish::new(queue.name(), task(message.clone())).delay(Some(SHORT));
     connection.publish(publish).await?;
-    let delivery = connection.consume(&queue, 1).await?.next().await?;
+    let delivery = connection.consume(&queue, 1).await?.longer_by(LONG).next().await?;
     same(&message, message_of(&delivery)?)?;
     ensure!(!delivery.redelivered, "a delayed message that comes for the first time is marked as redelivered");
     delivery.ack();
@@ -75,7 +75,7 @@ pub async fn a_delayed_message_arrives_as_it_was_published<H: Harness>(scene: &S
 /// The broker breaks its contract.
 pub async fn a_short_delay_is_not_held_up_by_a_long_one<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = open(scene, "overtaking").await?;
-    let mut consumer = connection.consume(&queue, 1).await?;
+    let mut consumer = connection.consume(&queue, 1).await?.longer_by(LONG);
     connection.publish(delayed(queue.name(), 3, LONG)).await?;
     connection.publish(delayed(queue.name(), 2, SHORT)).await?;
     connection.publish_to(&queue, numbered(1)).await?;
@@ -108,7 +108,8 @@ pub async fn delayed_messages_come_to_their_own_queue<H: Harness>(scene: &Scene<
     let (connection, short) = open(scene, "b").await?;
     let long = scene.spec(&scene.keep(format!("a.{}", short.name())));
     connection.declare(&long).await?;
-    let (mut of_short, mut of_long) = (connection.consume(&short, 5).await?, connection.consume(&long, 5).await?);
+    let (mut of_short, mut of_long) =
+        (connection.consume(&short, 5).await?.longer_by(LONG), connection.consume(&long, 5).await?.longer_by(LONG));
     connection.publish(delayed(short.name(), 1, SHORT)).await?;
     connection.publish(delayed(long.name(), 2, SHORT)).await?;
     of_short.next_is(1).await?.ack();
@@ -127,7 +128,7 @@ pub async fn a_delayed_message_outlives_its_publisher<H: Harness>(scene: &Scene<
     let other = scene.connect().await?;
     connection.publish(delayed(queue.name(), 1, SHORT)).await?;
     connection.close().await?;
-    other.consume(&queue, 1).await?.next_is(1).await?.ack();
+    other.consume(&queue, 1).await?.longer_by(LONG).next_is(1).await?.ack();
     other.sees_nothing_left(&queue).await
 }
 
@@ -137,7 +138,7 @@ pub async fn a_delayed_message_outlives_its_publisher<H: Harness>(scene: &Scene<
 /// The broker breaks its contract.
 pub async fn a_delayed_message_outlives_an_interruption<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = open(scene, "interruption").await?;
-    let mut consumer = connection.consume(&queue, 1).await?;
+    let mut consumer = connection.consume(&queue, 1).await?.longer_by(LONG);
     let due = Instant::now() + Duration::from_secs(1);
     connection.publish(delayed(queue.name(), 1, Duration::from_secs(1))).await?;
     scene.interrupt().await?;

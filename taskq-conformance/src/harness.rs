@@ -59,8 +59,8 @@ pub trait Harness: Send + Sync {
         true
     }
 
-    /// The longest that the suite waits for any one thing that must happen; 10 s unless said otherwise. A whole case may
-    /// take twelve times as long.
+    /// The longest that the suite waits for any one thing that must happen, over and above a delay; 10 s unless said
+    /// otherwise. A whole case may take twelve times as long.
     fn patience(&self) -> Duration {
         Duration::from_secs(10)
     }

@@ -122,6 +122,7 @@ impl Ledger {
     fn lost(&self, silence: &NotPassed) -> NotPassed {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let lost: Vec<usize> = (0..state.acked.len()).filter(|at| !state.acked[*at]).take(10).collect();
-        NotPassed::Broken(format!("{} messages are lost, {lost:?} among them; {silence}", self.left.borrow()))
+        let left = *self.left.borrow();
+        NotPassed::Broken(format!("{left} messages are lost, {lost:?} among them; {silence}"))
     }
 }

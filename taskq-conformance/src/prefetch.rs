@@ -68,20 +68,21 @@ pub async fn two_consumers_share_a_queue_without_duplicates<H: Harness>(scene: &
     left.stays_quiet("the first consumer holds its prefetch").await?;
     right.stays_quiet("the second consumer holds its prefetch").await?;
     settle(here.into_iter().chain(there).collect(), &mut seen)?;
-    while seen.len() < 100 {
-        let delivery = next_of(&mut left, &mut right).await?;
-        settle(vec![delivery], &mut seen)?;
-    }
-    left.stays_quiet("all messages have come").await?;
-    right.stays_quiet("all messages have come").await?;
+    share_out(&mut left, &mut right, &mut seen, 100).await?;
     connection.sees_nothing_left(&queue).await
 }
 
-async fn next_of(left: &mut Taker, right: &mut Taker) -> CaseResult<Delivery> {
-    tokio::select! {
-        delivery = left.next() => delivery,
-        delivery = right.next() => delivery,
+/// Takes from both until `count` messages have come.
+async fn share_out(left: &mut Taker, right: &mut Taker, seen: &mut BTreeSet<u64>, count: usize) -> CaseResult {
+    while seen.len() < count {
+        let delivery = tokio::select! {
+            delivery = left.next() => delivery?,
+            delivery = right.next() => delivery?,
+        };
+        settle(vec![delivery], seen)?;
     }
+    left.stays_quiet("all messages have come").await?;
+    right.stays_quiet("all messages have come").await
 }
 
 fn settle(deliveries: Vec<Delivery>, seen: &mut BTreeSet<u64>) -> CaseResult {

@@ -146,6 +146,7 @@ impl<B: Broker> Connection<B> {
         Err(NotPassed::LeftOut("this broker has no priorities".into()))
     }
 
+    /// What the call gives, if it gives anything at all.
     async fn attempt<T>(
         &self,
         what: &str,
@@ -237,6 +238,12 @@ pub(crate) struct Taker {
 }
 
 impl Taker {
+    /// Waits so much longer than the harness has patience: what comes is delayed.
+    pub(crate) fn longer_by(mut self, delay: Duration) -> Self {
+        self.patience += delay;
+        self
+    }
+
     pub(crate) async fn next(&mut self) -> CaseResult<Delivery> {
         let next = within(self.patience, "waiting for a delivery", self.consumer.next()).await?;
         next.ok_or_else(|| NotPassed::Broken("the consumer ended, and nobody had stopped it".into()))
@@ -269,11 +276,6 @@ impl Taker {
                 Err(NotPassed::Broken(text))
             }
         }
-    }
-
-    /// What comes within a short while, if anything.
-    pub(crate) async fn glance(&mut self) -> Option<Delivery> {
-        timeout(QUIET, self.consumer.next()).await.ok().flatten()
     }
 
     /// What is there already, without waiting.

@@ -92,7 +92,7 @@ macro_rules! __broker_cases {
                 $(
                     #[test]
                     fn $case() -> $crate::CaseResult {
-                        let name = concat!(stringify!($group), "::", stringify!($case));
+                        let name = concat!(module_path!(), "::", stringify!($case));
                         $crate::run_case(name, async { $harness }, $crate::$group::$case)
                     }
                 )+
