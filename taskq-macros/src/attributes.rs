@@ -1,13 +1,12 @@
 //! What stands in `#[task(..)]`.
 
 use crate::{backoff::Backoff, duration, errors::Errors, names, spelling};
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::TokenStream;
 use std::time::Duration;
 use syn::{
     Expr, ExprLit, ExprPath, Ident, Lit, LitStr, Path, Token,
     ext::IdentExt,
     parse::{ParseStream, Parser},
-    spanned::Spanned,
     token,
 };
 
@@ -161,10 +160,6 @@ impl Setting {
             return Err(input.error("expected `,` between two attributes"));
         }
         Ok(Setting { name, value })
-    }
-
-    fn span(&self) -> Span {
-        self.value.as_ref().map_or_else(|| self.name.span(), Spanned::span)
     }
 
     /// An error about the whole of it.
