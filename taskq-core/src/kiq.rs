@@ -289,6 +289,7 @@ impl Submission {
             Ok(published) => published.map_err(|error| KiqError::from_broker(&task, &id, error))?,
             Err(_) => return Err(KiqError::Unknown { task: task.into(), id }),
         }
+        tracing::debug!(task.id = %id, task.name = %task, queue = self.queue, "task submitted");
         if let Some(message) = &observed {
             app.observe(&Event::Published { message, queue: &self.queue });
         }

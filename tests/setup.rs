@@ -1,0 +1,104 @@
+//! Wrong set-up is found at start, before anything is consumed.
+
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use std::num::NonZeroU16;
+use taskq::{
+    BoxFuture, Broker, BrokerError, Capabilities, Consumer, FailureKind, Publish, QueueInfo, WorkerError, prelude::*,
+};
+
+struct Pool;
+
+#[task]
+async fn query(pool: State<Pool>) -> u8 {
+    let _ = pool;
+    1
+}
+
+#[task(retry = 1)]
+async fn retried() {}
+
+/// A broker that can do nothing but carry messages.
+struct Plain(InMemoryBroker);
+
+impl Broker for Plain {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::none()
+    }
+    fn declare<'a>(&'a self, queue: &'a QueueSpec) -> BoxFuture<'a, Result<(), BrokerError>> {
+        self.0.declare(queue)
+    }
+    fn publish(&self, message: Publish) -> BoxFuture<'_, Result<(), BrokerError>> {
+        self.0.publish(message)
+    }
+    fn consume<'a>(&'a self, queue: &'a QueueSpec, prefetch: NonZeroU16) -> BoxFuture<'a, Result<Consumer, BrokerError>> {
+        self.0.consume(queue, prefetch)
+    }
+    fn inspect<'a>(&'a self, queue: &'a str) -> BoxFuture<'a, Result<QueueInfo, BrokerError>> {
+        self.0.inspect(queue)
+    }
+    fn close(&self) -> BoxFuture<'_, Result<(), BrokerError>> {
+        self.0.close()
+    }
+}
+
+#[tokio::test]
+async fn a_worker_without_a_state_that_its_tasks_take_does_not_start() {
+    let app = InMemoryBroker::new().without_worker().into_app();
+    let error = app.worker().run_until(std::future::pending::<()>()).await.unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, WorkerError::MissingState { .. }), "{text}");
+    assert!(text.contains("setup::query") && text.contains("setup.rs:") && text.contains("State<setup::Pool>"), "{text}");
+    assert!(text.contains(".with_state("), "{text}");
+}
+
+#[tokio::test]
+async fn an_app_that_runs_its_tasks_itself_fails_only_the_task_that_lacks_its_state() {
+    let app = InMemoryBroker::new().into_app();
+    let failure = query.kiq().on(&app).await.unwrap().wait_result().await.unwrap().into_value().unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Error);
+    assert!(failure.message.contains("State<setup::Pool>"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_task_that_asks_for_what_the_broker_lacks_is_an_error_at_start() {
+    let error = Plain(InMemoryBroker::new()).into_app().startup().await.unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, WorkerError::Unsupported { .. }), "{text}");
+    assert!(text.contains("setup::retried") && text.contains("delays"), "{text}");
+}
+
+#[tokio::test]
+async fn queues_that_cannot_be_are_refused_at_start() {
+    for name in ["a..b", "amq.x", "x.dead", ""] {
+        let error = InMemoryBroker::new().with_queue(QueueSpec::new(name)).startup().await.unwrap_err();
+        assert!(matches!(error, WorkerError::Invalid { .. }), "{name}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_queue_that_exists_in_another_form_is_a_mismatch_that_names_the_argument() {
+    let broker = InMemoryBroker::new();
+    broker.clone().with_queue(QueueSpec::new("mail").priorities(5)).startup().await.unwrap();
+    let error = broker.with_queue(QueueSpec::new("mail").priorities(9)).startup().await.unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, WorkerError::Broker(BrokerError::Mismatch { .. })), "{text}");
+    assert!(text.contains("`mail`") && text.contains('5') && text.contains('9'), "{text}");
+}
+
+#[tokio::test]
+async fn a_worker_option_that_is_no_duration_is_an_error() {
+    let app = InMemoryBroker::new().with_state(Pool);
+    let error = app.worker().shutdown_timeout("a while").run_until(async {}).await.unwrap_err();
+    assert!(error.to_string().contains("a while"), "{error}");
+}
+
+#[tokio::test]
+async fn the_start_table_names_tasks_queues_and_limits() {
+    let app = InMemoryBroker::new().without_worker().with_state(Pool).with_queue(QueueSpec::new("mail"));
+    app.startup().await.unwrap();
+    let table = app.worker().concurrency(8).queue("taskq").queue_with("mail", 2).plan().to_string();
+    for part in ["taskq 0.1.0", "setup::query", "setup::retried", "mail", "concurrency", "prefetch", "16"] {
+        assert!(table.contains(part), "{part:?} is not in\n{table}");
+    }
+}
