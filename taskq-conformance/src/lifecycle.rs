@@ -2,11 +2,11 @@
 
 use crate::{
     CaseResult, Harness, NotPassed, Scene, eventually,
-    messages::{message_of, number_of, numbered, numbers_of, publishes, task},
+    messages::{are_exactly, message_of, number_of, numbered, publishes, task},
     publish::is_unroutable,
     scene::{Connection, Taker, within},
 };
-use std::{collections::BTreeSet, fmt};
+use std::{collections::BTreeSet, fmt, ops::RangeInclusive};
 use taskq_core::{Broker, BrokerError, Delivery, Publish, QueueSpec};
 
 /// Declaring a queue again, from any connection, changes nothing: its messages stay.
@@ -133,16 +133,15 @@ pub async fn stop_ends_the_consumer_and_gives_back_what_was_not_taken<H: Harness
     consumer.ends().await?;
     connection.sees(&queue, "nine messages wait", |info| info.ready == 9 && info.consumers == 0).await?;
     let mut next = connection.consume(&queue, 10).await?;
-    takes_all(&mut next, (2..=10).collect()).await?;
+    takes_all(&mut next, 2..=10).await?;
     held.ack();
     connection.sees_nothing_left(&queue).await
 }
 
 /// Takes and acks exactly these, in any order.
-async fn takes_all(consumer: &mut Taker, wanted: BTreeSet<u64>) -> CaseResult {
-    let deliveries = consumer.take(wanted.len()).await?;
-    let found: BTreeSet<u64> = numbers_of(&deliveries)?.into_iter().collect();
-    ensure!(found == wanted, "these should have come: {wanted:?}; these did: {found:?}");
+async fn takes_all(consumer: &mut Taker, wanted: RangeInclusive<u64>) -> CaseResult {
+    let deliveries = consumer.take(wanted.clone().count()).await?;
+    are_exactly(&deliveries, wanted)?;
     deliveries.into_iter().for_each(Delivery::ack);
     Ok(())
 }
@@ -186,7 +185,7 @@ pub async fn what_was_unsettled_at_close_comes_again<H: Harness>(scene: &Scene<H
     let held = consumer.take(2).await?;
     let mut next = other.consume(&queue, 5).await?;
     connection.close().await?;
-    takes_all(&mut next, (1..=5).collect()).await?;
+    takes_all(&mut next, 1..=5).await?;
     drop(held);
     other.publish_to(&queue, numbered(6)).await?;
     next.next_is(6).await?.ack();
