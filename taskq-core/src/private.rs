@@ -6,8 +6,9 @@ pub use crate::{
 };
 pub use inventory;
 pub use serde;
+pub use serde_bytes;
 
-use crate::{app::Current, task::run_blocking};
+use crate::{app::Current, defaults::MAX_TASK_NAME, task::run_blocking};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// What may be an argument of a task.
@@ -62,6 +63,7 @@ pub trait Fallible {
     fn finish_if(self, retryable: fn(&Self::Err) -> bool) -> Result<Self::Ok, BoxError>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T, E: Into<BoxError>> Fallible for Result<T, E> {
     type Ok = T;
     type Err = E;
@@ -75,19 +77,56 @@ impl<T, E: Into<BoxError>> Fallible for Result<T, E> {
     }
 }
 
-/// A return type that is not a `Result`. Ambiguous, and so a compile error, for a `Result` under another name.
-pub trait PlainReturn<Marker> {
-    /// Names the check.
-    fn ok() {}
+/// Fails to compile, with a readable message, for a type that is not such a `Result`.
+pub const fn assert_fallible<T: Fallible>() {}
+
+/// What may stand behind `&` in a task's arguments.
+#[diagnostic::on_unimplemented(
+    message = "`&{Self}` cannot be an argument of a task, for `{Self}` cannot be cloned",
+    label = "not cloneable",
+    note = "an argument is owned on its way to the worker: derive `Clone` for it, or take it by value"
+)]
+pub trait Borrowed {}
+
+#[diagnostic::do_not_recommend]
+impl<T: ToOwned + ?Sized> Borrowed for T {}
+
+/// Fails to compile, with a readable message, for a type that cannot be made an owned one.
+pub const fn assert_borrowed<T: Borrowed + ?Sized>() {}
+
+/// Tells, for a type that is known, whether it is a `Result` under whatever name: the inherent constant goes before the
+/// trait's.
+#[derive(Debug)]
+pub struct ReturnType<T>(std::marker::PhantomData<T>);
+
+impl<T, E> ReturnType<Result<T, E>> {
+    /// It is.
+    pub const IS_A_RESULT: bool = true;
 }
 
-impl<T> PlainReturn<()> for T {}
+/// The other half of [`ReturnType`].
+pub trait NotAResult {
+    /// It is not.
+    const IS_A_RESULT: bool = false;
+}
 
-/// Makes [`PlainReturn`] ambiguous for a `Result`.
-#[derive(Debug)]
-pub struct ThisIsAResult;
+impl<T> NotAResult for ReturnType<T> {}
 
-impl<T, E> PlainReturn<ThisIsAResult> for Result<T, E> {}
+/// Fails to compile, with a readable message, for a `Result` that the macro took for a plain value.
+pub const fn assert_not_a_result(is_a_result: bool) {
+    assert!(
+        !is_a_result,
+        "this return type is a `Result` under another name, whose errors would be stored as values: write `#[task(fallible)]`"
+    );
+}
+
+/// Fails to compile, with a readable message, for a name that a message cannot carry.
+pub const fn assert_name(name: &str) {
+    assert!(
+        name.len() <= MAX_TASK_NAME,
+        "the task's path has more than 255 bytes, too many for a name on the wire: write `#[task(name = \"..\")]`"
+    );
+}
 
 /// A plain `fn` of a worker: on the blocking pool, with `kiq` going to the worker's app.
 ///

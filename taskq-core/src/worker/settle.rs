@@ -106,6 +106,10 @@ impl<'a> Settling<'a> {
     /// not at all would lose the message.
     async fn follow(&self, record: &ResultRecord) -> Result<(), NotDurable> {
         let End::Failed(failure) = &record.end else { return Ok(()) };
+        // A later round's end is followed by that round's own message.
+        if self.subject.message().is_some_and(|message| record.round > message.round) {
+            return Ok(());
+        }
         let first_failed = self.subject.message().and_then(|message| message.first_failed);
         let epitaph = Epitaph {
             failure: failure.clone(),

@@ -1,0 +1,44 @@
+//! The names of keys and channels. The braces keep all keys of one task in one slot of a cluster.
+
+use std::sync::Arc;
+use taskq_core::TaskId;
+
+/// What all names start with.
+#[derive(Debug, Clone)]
+pub(crate) struct Keys {
+    prefix: Arc<str>,
+}
+
+impl Keys {
+    pub(crate) fn new(prefix: &str) -> Self {
+        Keys { prefix: prefix.into() }
+    }
+
+    /// Whether the prefix leaves the braces of the id as the ones that a cluster looks at.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if self.prefix.contains(['{', '}']) {
+            return Err(format!("the prefix `{}` contains a brace; choose one without", self.prefix));
+        }
+        Ok(())
+    }
+
+    /// How the task ended.
+    pub(crate) fn record(&self, id: &TaskId) -> String {
+        format!("{}:{{{id}}}:r", self.prefix)
+    }
+
+    /// The processes that wait for the task's end.
+    pub(crate) fn waiters(&self, id: &TaskId) -> String {
+        format!("{}:{{{id}}}:w", self.prefix)
+    }
+
+    /// The last step of a tracked task.
+    pub(crate) fn step(&self, id: &TaskId) -> String {
+        format!("{}:{{{id}}}:s", self.prefix)
+    }
+
+    /// The channel that `process` listens on.
+    pub(crate) fn wake(&self, process: &str) -> String {
+        format!("{}:wake:{process}", self.prefix)
+    }
+}

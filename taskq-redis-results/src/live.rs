@@ -1,0 +1,124 @@
+//! What runs behind a [`RedisResults`](crate::RedisResults): a small runtime of its own, so that connections outlive
+//! the runtime of whoever used them first.
+
+use crate::{
+    address::Address,
+    follow::follow,
+    keys::Keys,
+    link::Link,
+    operations,
+    subscription::{self, Subscription},
+    trouble::Trouble,
+    waiters::{Seen, Waiters},
+};
+use std::{io, sync::Arc};
+use taskq_core::{ResultError, ResultRecord, TaskId};
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio_util::task::AbortOnDropHandle;
+
+/// What all tasks on the runtime share.
+pub(crate) struct Shared {
+    pub(crate) link: Link,
+    pub(crate) keys: Keys,
+    pub(crate) waiters: Waiters,
+    pub(crate) subscription: Subscription,
+    /// The name of this process among those who wait.
+    pub(crate) process: String,
+}
+
+impl Shared {
+    pub(crate) fn error(&self, trouble: Trouble) -> ResultError {
+        trouble.into_error(self.link.address())
+    }
+}
+
+/// The runtime and what runs on it. Dropping it ends all of it at once.
+pub(crate) struct Live {
+    shared: Arc<Shared>,
+    runtime: Option<Runtime>,
+    handle: Handle,
+}
+
+impl Live {
+    /// # Errors
+    /// The system gives no thread.
+    pub(crate) fn start(address: Address, keys: Keys) -> io::Result<Self> {
+        let runtime =
+            Builder::new_multi_thread().worker_threads(1).thread_name("taskq-redis-results").enable_all().build()?;
+        let shared = Arc::new(Shared {
+            link: Link::new(address),
+            keys,
+            waiters: Waiters::default(),
+            subscription: Subscription::default(),
+            process: uuid::Uuid::now_v7().simple().to_string(),
+        });
+        let handle = runtime.handle().clone();
+        handle.spawn(subscription::listen(shared.clone()));
+        Ok(Live { shared, runtime: Some(runtime), handle })
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// Runs `operation` on the runtime; dropping the future ends it.
+    pub(crate) async fn run<T: Send + 'static, F>(
+        &self,
+        operation: impl FnOnce(Arc<Shared>) -> F,
+    ) -> Result<T, ResultError>
+    where
+        F: Future<Output = Result<T, ResultError>> + Send + 'static,
+    {
+        let running = AbortOnDropHandle::new(self.handle.spawn(operation(self.shared.clone())));
+        running.await.unwrap_or_else(|_| Err(self.shared.error(Trouble::closed())))
+    }
+
+    /// The same, but what was begun goes on when the future is dropped.
+    pub(crate) async fn run_to_end<T: Send + 'static, F>(
+        &self,
+        operation: impl FnOnce(Arc<Shared>) -> F,
+    ) -> Result<T, ResultError>
+    where
+        F: Future<Output = Result<T, ResultError>> + Send + 'static,
+    {
+        let running = self.handle.spawn(operation(self.shared.clone()));
+        running.await.unwrap_or_else(|_| Err(self.shared.error(Trouble::closed())))
+    }
+
+    pub(crate) async fn wait(&self, id: &TaskId, round: u32) -> Result<ResultRecord, ResultError> {
+        let (mut seen, first) = self.shared.waiters.join(id);
+        if let Some(entry) = first {
+            self.handle.spawn(follow(self.shared.clone(), id.clone(), entry));
+        }
+        let Ok(last) = seen.wait_for(|seen| seen.ends(round)).await.map(|seen| seen.clone()) else {
+            return Err(self.shared.error(Trouble::closed()));
+        };
+        match last {
+            Seen::Record(record) => Ok(Arc::unwrap_or_clone(record)),
+            Seen::Unreadable(reason) => {
+                Err(ResultError::Decode { id: id.clone(), wanted: "ResultRecord", source: reason.into() })
+            }
+            Seen::Refused(trouble) => Err(self.shared.error(trouble)),
+            // Never an end of a wait.
+            Seen::Nothing => Err(self.shared.error(Trouble::closed())),
+        }
+    }
+
+    pub(crate) async fn check(&self) -> Result<(), ResultError> {
+        self.run(|shared| async move { operations::check(&shared).await }).await
+    }
+
+    pub(crate) fn disconnect(&self) {
+        self.shared.link.disconnect();
+        self.shared.subscription.disconnect();
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        // The last handle may be dropped inside another runtime, which must not be blocked.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}

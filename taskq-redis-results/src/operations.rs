@@ -1,0 +1,165 @@
+//! What is said to Redis, command by command.
+
+use crate::{link::COMMAND_LIMIT, live::Shared, trouble::Trouble};
+use redis::Value;
+use std::time::Duration;
+use taskq_core::{BoxError, ResultError, ResultRecord, Step, TaskId};
+use tokio::time::timeout;
+
+/// How long a process stays among those who wait for a task after it last looked; it looks every 15 seconds.
+const WAITER_TTL: Duration = Duration::from_secs(60);
+/// How long telling those who wait may hold up a store that is done. Their own next look is the net under it.
+const WAKE_LIMIT: Duration = Duration::from_secs(1);
+/// Redis cannot count to every instant that a `Duration` can name.
+const LONGEST_TTL: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// Replaces the record that was read before, unless it is another one by now.
+const REPLACE: &str = "
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  return redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+end
+return false
+";
+
+/// Keeps the record unless there is one of its round or a higher one, and tells those who wait.
+pub(crate) async fn store(
+    shared: &Shared,
+    id: &TaskId,
+    record: &ResultRecord,
+    ttl: Duration,
+) -> Result<Option<ResultRecord>, ResultError> {
+    let ours = record.encode();
+    let mut lower = None;
+    loop {
+        let (kept, waiters) = put(shared, id, &ours, lower.as_deref(), ttl).await.map_err(|t| shared.error(t))?;
+        if kept {
+            wake(shared, id, &waiters).await;
+            return Ok(None);
+        }
+        let theirs = get(shared, id, Some(COMMAND_LIMIT)).await.map_err(|t| shared.error(t))?;
+        let Some(bytes) = theirs else {
+            // It has expired since: there is room for ours.
+            lower = None;
+            continue;
+        };
+        let theirs = decoded(id, &bytes)?;
+        if theirs.round < record.round {
+            lower = Some(bytes);
+            continue;
+        }
+        // Whoever wrote it may have died before telling.
+        wake(shared, id, &waiters).await;
+        // The reply to an earlier try may have been lost: then this record is ours.
+        return Ok((bytes != ours).then_some(theirs));
+    }
+}
+
+/// Writes `ours` where nothing is, or in the place of `lower`; tells whether it did, and who waits.
+async fn put(
+    shared: &Shared,
+    id: &TaskId,
+    ours: &[u8],
+    lower: Option<&[u8]>,
+    ttl: Duration,
+) -> Result<(bool, Vec<String>), Trouble> {
+    let mut commands = redis::pipe();
+    let key = shared.keys.record(id);
+    match lower {
+        None => commands.cmd("SET").arg(key).arg(ours).arg("NX").arg("PX").arg(millis(ttl)),
+        Some(lower) => commands.cmd("EVAL").arg(REPLACE).arg(1).arg(key).arg(lower).arg(ours).arg(millis(ttl)),
+    };
+    commands.cmd("SMEMBERS").arg(shared.keys.waiters(id));
+    let (reply, waiters): (Value, Vec<String>) = shared.link.ask(&commands, Some(COMMAND_LIMIT)).await?;
+    Ok((reply == Value::Okay, waiters))
+}
+
+async fn wake(shared: &Shared, id: &TaskId, processes: &[String]) {
+    if processes.is_empty() {
+        return;
+    }
+    let mut commands = redis::pipe();
+    for process in processes {
+        commands.cmd("PUBLISH").arg(shared.keys.wake(process)).arg(id.as_str()).ignore();
+    }
+    let told = timeout(WAKE_LIMIT, shared.link.ask::<()>(&commands, Some(WAKE_LIMIT))).await;
+    if !matches!(told, Ok(Ok(()))) {
+        tracing::debug!(task.id = %id, "those who wait for a result could not be told; they look by themselves soon");
+    }
+}
+
+/// The record's bytes, if there is one.
+pub(crate) async fn get(shared: &Shared, id: &TaskId, limit: Option<Duration>) -> Result<Option<Vec<u8>>, Trouble> {
+    let mut commands = redis::pipe();
+    commands.cmd("GET").arg(shared.keys.record(id));
+    let (bytes,): (Option<Vec<u8>>,) = shared.link.ask(&commands, limit).await?;
+    Ok(bytes)
+}
+
+/// Enters this process among those who wait, then gives the record's bytes, if there is one.
+pub(crate) async fn enter_and_get(shared: &Shared, id: &TaskId) -> Result<Option<Vec<u8>>, Trouble> {
+    let (record, waiters) = (shared.keys.record(id), shared.keys.waiters(id));
+    let mut commands = redis::pipe();
+    commands.cmd("SADD").arg(&waiters).arg(&shared.process).ignore();
+    commands.cmd("PEXPIRE").arg(&waiters).arg(millis(WAITER_TTL)).ignore();
+    commands.cmd("GET").arg(record);
+    let (bytes,): (Option<Vec<u8>>,) = shared.link.ask(&commands, None).await?;
+    Ok(bytes)
+}
+
+pub(crate) async fn fetch(shared: &Shared, id: &TaskId) -> Result<Option<ResultRecord>, ResultError> {
+    let bytes = get(shared, id, Some(COMMAND_LIMIT)).await.map_err(|t| shared.error(t))?;
+    bytes.map(|bytes| decoded(id, &bytes)).transpose()
+}
+
+pub(crate) async fn track(shared: &Shared, id: &TaskId, step: Step, ttl: Duration) -> Result<(), ResultError> {
+    let bytes = rmp_serde::to_vec_named(&step).map_err(|error| unreadable(id, "Step", error.into()))?;
+    let mut commands = redis::pipe();
+    let set = commands.cmd("SET").arg(shared.keys.step(id)).arg(bytes).arg("PX").arg(millis(ttl));
+    if step == Step::Queued {
+        set.arg("NX");
+    }
+    commands.ignore();
+    shared.link.ask(&commands, Some(COMMAND_LIMIT)).await.map_err(|t| shared.error(t))
+}
+
+pub(crate) async fn step(shared: &Shared, id: &TaskId) -> Result<Option<Step>, ResultError> {
+    let mut commands = redis::pipe();
+    commands.cmd("GET").arg(shared.keys.step(id));
+    let (bytes,): (Option<Vec<u8>>,) =
+        shared.link.ask(&commands, Some(COMMAND_LIMIT)).await.map_err(|t| shared.error(t))?;
+    let step = bytes.map(|bytes| rmp_serde::from_slice(&bytes)).transpose();
+    step.map_err(|error| unreadable(id, "Step", error.into()))
+}
+
+/// Reaches the server, and warns of a configuration under which results vanish.
+pub(crate) async fn check(shared: &Shared) -> Result<(), ResultError> {
+    let mut ping = redis::pipe();
+    ping.cmd("PING").ignore();
+    shared.link.ask::<()>(&ping, Some(COMMAND_LIMIT)).await.map_err(|t| shared.error(t))?;
+    let mut policy = redis::pipe();
+    policy.cmd("CONFIG").arg("GET").arg("maxmemory-policy");
+    // Many hosted servers forbid the question; then there is nothing to say.
+    if let Ok((reply,)) = shared.link.ask::<(Vec<String>,)>(&policy, Some(COMMAND_LIMIT)).await
+        && let Some(policy) = reply.get(1)
+        && policy != "noeviction"
+    {
+        tracing::warn!(
+            address = %shared.link.address(),
+            "the result store drops results when its memory is full: its `maxmemory-policy` is `{policy}`; set `noeviction`"
+        );
+    }
+    Ok(())
+}
+
+pub(crate) fn decoded(id: &TaskId, bytes: &[u8]) -> Result<ResultRecord, ResultError> {
+    ResultRecord::decode(bytes).map_err(|source| unreadable(id, "ResultRecord", source))
+}
+
+fn unreadable(id: &TaskId, wanted: &'static str, source: BoxError) -> ResultError {
+    ResultError::Decode { id: id.clone(), wanted, source }
+}
+
+/// Redis refuses a time to live of zero, and one past its calendar.
+fn millis(ttl: Duration) -> u64 {
+    u64::try_from(ttl.min(LONGEST_TTL).as_millis()).unwrap_or(u64::MAX).max(1)
+}

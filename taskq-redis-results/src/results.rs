@@ -1,0 +1,150 @@
+//! The result backend that applications name.
+
+use crate::{address::Address, keys::Keys, live::Live, operations};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+use taskq_core::{BoxFuture, ResultBackend, ResultError, ResultRecord, Step, TaskId};
+
+/// The environment variable that [`RedisResults::from_env`] reads.
+const URL_VARIABLE: &str = "TASKQ_REDIS_URL";
+const PREFIX: &str = "taskq";
+
+/// Keeps results in Redis or Valkey, and wakes those who wait for them, in whatever process they are.
+///
+/// A clone is another handle on the same connections: one for commands, and one that is told of results while something
+/// is waited for. They are made when they are needed, on a thread of their own, and made again for as long as it takes
+/// when they are lost: a wait rides out an outage, any other call fails with [`ResultError::Store`] after 5 seconds.
+/// Wrong credentials are [`ResultError::SetUp`] at once. All keys begin with the prefix and have a time to live.
+///
+/// Building one does no I/O and never fails: a URL that cannot be used is an error of
+/// [`startup`](ResultBackend::startup) and of every other call.
+///
+/// ```
+/// use taskq_redis_results::RedisResults;
+/// let results = RedisResults::new("redis://localhost:6379").prefix("my_app");
+/// ```
+#[derive(Clone)]
+pub struct RedisResults {
+    address: Result<Address, String>,
+    keys: Keys,
+    live: Arc<OnceLock<Result<Live, String>>>,
+}
+
+impl RedisResults {
+    /// Results in the Redis at `url`: `redis://[user:password@]host[:port][/database]`, or `rediss://..` with the
+    /// feature `tls`.
+    pub fn new(url: impl AsRef<str>) -> Self {
+        RedisResults::at(Address::parse(url.as_ref()))
+    }
+
+    /// Results in the Redis that the environment variable `TASKQ_REDIS_URL` names.
+    pub fn from_env() -> Self {
+        RedisResults::from_env_var(URL_VARIABLE)
+    }
+
+    /// Results in the Redis that this environment variable names.
+    pub fn from_env_var(name: &str) -> Self {
+        RedisResults::at(Address::from_env(name))
+    }
+
+    /// What all keys and channels begin with, `taskq` by default: apps with different prefixes do not see each other's
+    /// results in one Redis. Without braces. Call it before the first use; it does not change handles cloned before.
+    pub fn prefix(self, prefix: &str) -> Self {
+        RedisResults { keys: Keys::new(prefix), live: Arc::default(), ..self }
+    }
+
+    fn at(address: Result<Address, String>) -> Self {
+        RedisResults { address, keys: Keys::new(PREFIX), live: Arc::default() }
+    }
+
+    fn live(&self) -> Result<&Live, ResultError> {
+        let live = self.live.get_or_init(|| {
+            let address = self.address.clone()?;
+            self.keys.check()?;
+            Live::start(address, self.keys.clone()).map_err(|error| format!("no thread for its connections: {error}"))
+        });
+        live.as_ref().map_err(|reason| ResultError::SetUp { reason: reason.clone() })
+    }
+}
+
+impl ResultBackend for RedisResults {
+    /// Connects, and logs a warning if the server may drop results when its memory is full.
+    ///
+    /// # Errors
+    /// [`ResultError::SetUp`] for a URL that cannot be used and a user whom the server refuses; [`ResultError::Store`]
+    /// if the server is not there within 5 seconds.
+    fn startup(&self) -> BoxFuture<'_, Result<(), ResultError>> {
+        Box::pin(async move { self.live()?.check().await })
+    }
+
+    /// Once begun, storing goes on when the future is dropped.
+    fn store<'a>(
+        &'a self,
+        id: &'a TaskId,
+        record: &'a ResultRecord,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<Option<ResultRecord>, ResultError>> {
+        let (id, record) = (id.clone(), record.clone());
+        Box::pin(async move {
+            self.live()?
+                .run_to_end(move |shared| async move { operations::store(&shared, &id, &record, ttl).await })
+                .await
+        })
+    }
+
+    fn fetch<'a>(&'a self, id: &'a TaskId) -> BoxFuture<'a, Result<Option<ResultRecord>, ResultError>> {
+        let id = id.clone();
+        Box::pin(
+            async move { self.live()?.run(move |shared| async move { operations::fetch(&shared, &id).await }).await },
+        )
+    }
+
+    /// # Errors
+    /// [`ResultError::Decode`] for a record that cannot be read; [`ResultError::SetUp`] when the server refuses this
+    /// user. A server that is away is none.
+    fn wait<'a>(&'a self, id: &'a TaskId, round: u32) -> BoxFuture<'a, Result<ResultRecord, ResultError>> {
+        Box::pin(async move { self.live()?.wait(id, round).await })
+    }
+
+    fn tracks(&self) -> bool {
+        true
+    }
+
+    fn track<'a>(&'a self, id: &'a TaskId, step: Step, ttl: Duration) -> BoxFuture<'a, Result<(), ResultError>> {
+        let id = id.clone();
+        Box::pin(async move {
+            self.live()?.run(move |shared| async move { operations::track(&shared, &id, step, ttl).await }).await
+        })
+    }
+
+    fn step<'a>(&'a self, id: &'a TaskId) -> BoxFuture<'a, Result<Option<Step>, ResultError>> {
+        let id = id.clone();
+        Box::pin(
+            async move { self.live()?.run(move |shared| async move { operations::step(&shared, &id).await }).await },
+        )
+    }
+
+    /// Disconnects. What is still waited for goes on, and a later call works: both connect anew.
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            if let Some(Ok(live)) = self.live.get() {
+                live.disconnect();
+            }
+        })
+    }
+}
+
+impl fmt::Debug for RedisResults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let waited_for =
+            self.live.get().and_then(|live| live.as_ref().ok()).map_or(0, |live| live.shared().waiters.len());
+        f.debug_struct("RedisResults")
+            .field("address", &self.address.as_ref().map(Address::to_string))
+            .field("keys", &self.keys)
+            .field("waited_for", &waited_for)
+            .finish()
+    }
+}

@@ -1,0 +1,55 @@
+//! Messages that nobody can read, on RabbitMQ, where anybody can publish anything.
+
+mod support;
+
+use lapin::{
+    BasicProperties,
+    types::{AMQPValue, FieldTable},
+};
+use support::{Stage, eventually, rabbit};
+use taskq::{FailureKind, prelude::*};
+
+#[task]
+async fn add(a: i64, b: i64) -> i64 {
+    a + b
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_garbage_messages_are_dead_lettered_and_the_good_task_runs() {
+    support::play(Stage::rabbitmq(), |stage| async move {
+        let app = stage.app();
+        app.startup().await.unwrap();
+        let garbage = (0..1000).map(|i: u32| (i.to_be_bytes().repeat(7), BasicProperties::default()));
+        rabbit::publish_raw(&stage.queue, garbage).await;
+        let good = add.kiq(1, 2).on(&app).await.unwrap();
+        let app = stage.start(app).await;
+        assert_eq!(good.wait_result().await.unwrap().into_value().unwrap(), 3);
+        let letters = app.dead_letters(&stage.queue);
+        eventually("all garbage is dead-lettered", || async { letters.count().await.unwrap() == 1000 }).await;
+        let bodies: std::collections::HashSet<_> = letters.list(1000).await.unwrap().iter().map(|l| l.body.clone()).collect();
+        assert_eq!(bodies.len(), 1000, "every body is kept as it came");
+        assert!(letters.list(1).await.unwrap()[0].kind == FailureKind::Undecodable);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_envelope_with_an_id_leaves_a_failure_under_it() {
+    support::play(Stage::rabbitmq(), |stage| async move {
+        let app = stage.start(stage.app()).await;
+        let id = support::unique("damaged");
+        let mut headers = FieldTable::default();
+        headers.insert("taskq-v".into(), AMQPValue::LongInt(999));
+        let properties = BasicProperties::default()
+            .with_message_id(id.as_str().into())
+            .with_type("somebody.elses".into())
+            .with_content_type("application/x-unheard-of".into())
+            .with_headers(headers);
+        rabbit::publish_raw(&stage.queue, [(b"?".to_vec(), properties)]).await;
+        let failure = TaskHandle::<()>::attach(&app, &id).wait_result().await.unwrap().into_value().unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Undecodable);
+        let letters = app.dead_letters(&stage.queue);
+        eventually("it is dead-lettered", || async { letters.count().await.unwrap() == 1 }).await;
+    })
+    .await;
+}

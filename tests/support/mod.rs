@@ -1,0 +1,178 @@
+//! The stage that end-to-end tests play on: the same test on memory, and on RabbitMQ with Redis.
+
+#![allow(dead_code, unreachable_pub, missing_docs, missing_debug_implementations)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+pub mod rabbit;
+
+use futures_util::FutureExt;
+use std::{
+    future::Future,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use taskq::{InMemoryBroker, Worker, prelude::*};
+use tokio_util::sync::CancellationToken;
+
+/// Longer than anything here takes; a test that waits so long has failed.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+pub fn amqp_url() -> String {
+    std::env::var("TASKQ_TEST_AMQP_URL").unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:5672/%2f".into())
+}
+
+pub fn redis_url() -> String {
+    std::env::var("TASKQ_TEST_REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".into())
+}
+
+pub fn unique(label: &str) -> String {
+    format!("test-{label}-{}", taskq::TaskId::new())
+}
+
+/// Runs each test once per kind of broker.
+#[macro_export]
+macro_rules! on_both {
+    ($($test:ident),* $(,)?) => {
+        mod on_memory {
+            $(#[tokio::test(start_paused = true)]
+            async fn $test() {
+                $crate::support::play($crate::support::Stage::memory(), super::$test).await;
+            })*
+        }
+        mod on_rabbitmq {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                $crate::support::play($crate::support::Stage::rabbitmq(), super::$test).await;
+            })*
+        }
+    };
+}
+
+/// Runs the test, then cleans up, whatever came of it.
+pub async fn play<F: Future<Output = ()>>(stage: Stage, test: impl FnOnce(Stage) -> F) {
+    let outcome = AssertUnwindSafe(tokio::time::timeout(PATIENCE * 10, test(stage.clone()))).catch_unwind().await;
+    stage.clear().await;
+    match outcome {
+        Ok(in_time) => in_time.expect("the test did not end"),
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+#[derive(Clone)]
+pub struct Stage {
+    pub queue: String,
+    memory: Option<InMemoryBroker>,
+    queues: Arc<Mutex<Vec<String>>>,
+    stop: CancellationToken,
+    workers: Arc<Mutex<Vec<tokio::task::JoinHandle<Result<(), taskq::WorkerError>>>>>,
+}
+
+impl Stage {
+    pub fn memory() -> Self {
+        Stage::new(Some(InMemoryBroker::new()))
+    }
+
+    pub fn rabbitmq() -> Self {
+        Stage::new(None)
+    }
+
+    fn new(memory: Option<InMemoryBroker>) -> Self {
+        let queue = unique("q");
+        Stage {
+            queues: Arc::new(Mutex::new(vec![queue.clone()])),
+            queue,
+            memory,
+            stop: CancellationToken::new(),
+            workers: Arc::default(),
+        }
+    }
+
+    pub fn is_memory(&self) -> bool {
+        self.memory.is_some()
+    }
+
+    /// A further queue of this test's own.
+    pub fn queue(&self, label: &str) -> String {
+        let name = unique(label);
+        self.queues.lock().unwrap().push(name.clone());
+        name
+    }
+
+    /// An app whose tasks go to this test's own queue. Nobody works for it yet, unless it is in memory.
+    pub fn app(&self) -> App {
+        match &self.memory {
+            Some(broker) => broker.clone().with_default_queue(&self.queue),
+            None => AmqpBroker::new(amqp_url())
+                .with_result_backend(RedisResults::new(redis_url()))
+                .with_default_queue(&self.queue),
+        }
+    }
+
+    /// The same without a worker, also in memory.
+    pub fn idle_app(&self) -> App {
+        match &self.memory {
+            Some(broker) => broker.clone().without_worker().with_default_queue(&self.queue),
+            None => self.app(),
+        }
+    }
+
+    /// Starts the app, and a worker for it.
+    pub async fn start(&self, app: App) -> App {
+        self.start_with(app, |worker| worker).await
+    }
+
+    /// Starts the app, and a worker with these options.
+    pub async fn start_with(&self, app: App, options: impl FnOnce(Worker) -> Worker) -> App {
+        app.startup().await.expect("the app starts");
+        let worker = options(app.worker());
+        let stop = self.stop.clone();
+        let run = worker.run_until_stopped(stop, CancellationToken::new());
+        self.workers.lock().unwrap().push(tokio::spawn(run));
+        app
+    }
+
+    /// Stops the workers and deletes the queues.
+    pub async fn clear(&self) {
+        self.stop.cancel();
+        let workers: Vec<_> = self.workers.lock().unwrap().drain(..).collect();
+        for worker in workers {
+            let _ = worker.await;
+        }
+        if self.memory.is_none() {
+            let queues = self.queues.lock().unwrap().clone();
+            rabbit::delete(&queues).await;
+        }
+    }
+}
+
+/// Waits until `condition` holds.
+pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !condition().await {
+        assert!(tokio::time::Instant::now() < deadline, "this did not come true: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// What happened in tasks, in order, for tests to look at.
+#[derive(Clone, Default)]
+pub struct Log(Arc<Mutex<Vec<(String, tokio::time::Instant)>>>);
+
+impl Log {
+    pub fn note(&self, text: impl Into<String>) {
+        self.0.lock().unwrap().push((text.into(), tokio::time::Instant::now()));
+    }
+
+    pub fn texts(&self) -> Vec<String> {
+        self.0.lock().unwrap().iter().map(|(text, _)| text.clone()).collect()
+    }
+
+    pub fn times(&self) -> Vec<tokio::time::Instant> {
+        self.0.lock().unwrap().iter().map(|(_, at)| *at).collect()
+    }
+
+    pub fn count(&self, text: &str) -> usize {
+        self.texts().iter().filter(|there| *there == text).count()
+    }
+}
