@@ -14,11 +14,11 @@ mod contract {
     use serde::{Deserialize, Serialize};
     use taskq::{Task, TaskConfig};
 
-    pub struct Embed;
+    pub(crate) struct Embed;
 
     #[derive(Serialize, Deserialize)]
-    pub struct EmbedArgs {
-        pub images: Vec<String>,
+    pub(crate) struct EmbedArgs {
+        pub(crate) images: Vec<String>,
     }
 
     impl Task for Embed {
@@ -35,7 +35,7 @@ mod worker {
     use taskq::prelude::*;
 
     #[task(name = "images.embed", retry = 3)]
-    pub async fn embed(images: Vec<String>) -> Vec<f32> {
+    pub(crate) async fn embed(images: Vec<String>) -> Vec<f32> {
         let count = images.len() as f32;
         (1..=images.len()).map(|n| n as f32 / (count + 1.0)).collect()
     }
