@@ -23,7 +23,7 @@ use taskq::{
 
 /// Queues in the memory of this process. Clones are the same broker.
 #[derive(Clone, Default)]
-pub struct LocalBroker {
+struct LocalBroker {
     state: Arc<Mutex<State>>,
 }
 
@@ -178,27 +178,19 @@ impl Settle for Held {
     }
 }
 
-struct Add;
-impl taskq::Task for Add {
-    type Args = (i64, i64);
-    type Output = i64;
-    type Returns = i64;
-    const NAME: &'static str = "add";
-    const CONFIG: taskq::TaskConfig = taskq::TaskConfig::new();
-}
-impl taskq::Run for Add {
-    fn run(_c: TaskContext, a: (i64, i64)) -> BoxFuture<'static, Result<i64, taskq::BoxError>> {
-        Box::pin(async move { Ok(a.0 + a.1) })
-    }
+/// Adds two numbers.
+#[task]
+async fn add(a: i64, b: i64) -> i64 {
+    a + b
 }
 
 async fn two_and_three(app: &App) -> taskq::Result<i64> {
-    Ok(Call::<Add>::new((2, 3)).kiq().on(app).await?.wait_result().await?.into_value()?)
+    Ok(add.kiq(2, 3).on(app).await?.wait_result().await?.into_value()?)
 }
 
 #[tokio::main]
 async fn main() -> taskq::Result<()> {
-    let app = LocalBroker::default().with_result_backend(InMemoryResults::new()).register::<Add>();
+    let app = LocalBroker::default().with_result_backend(InMemoryResults::new());
     let mut sum = Ok(0);
     app.worker().run_until(async { sum = two_and_three(&app).await }).await?;
     println!("2 + 3 = {}", sum?);

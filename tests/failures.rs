@@ -85,13 +85,25 @@ impl taskq::Task for Mistaken {
 
 async fn a_panic_is_a_failed_attempt_with_message_and_place(stage: Stage) {
     let app = stage.start(stage.app().with_state(Log::default())).await;
-    let failure = explode.kiq("the moon".to_owned()).on(&app).await.unwrap().wait_result().await.unwrap().into_value().unwrap_err();
+    let failure = explode
+        .kiq("the moon".to_owned())
+        .on(&app)
+        .await
+        .unwrap()
+        .wait_result()
+        .await
+        .unwrap()
+        .into_value()
+        .unwrap_err();
     assert_eq!((failure.kind, failure.attempts), (FailureKind::Panic, 1));
     assert!(failure.message.contains("the moon is on fire") && failure.message.contains("failures.rs:"), "{failure}");
     let failure = explode_blocking.kiq().on(&app).await.unwrap().wait_result().await.unwrap().into_value().unwrap_err();
     assert_eq!(failure.kind, FailureKind::Panic);
     assert!(failure.message.contains("the pool is on fire") && failure.message.contains("failures.rs:"), "{failure}");
-    assert_eq!(greet.kiq("you").on(&app).await.unwrap().wait_result().await.unwrap().into_value().unwrap(), "hello you");
+    assert_eq!(
+        greet.kiq("you").on(&app).await.unwrap().wait_result().await.unwrap().into_value().unwrap(),
+        "hello you"
+    );
 }
 
 async fn a_run_past_its_limit_is_a_failed_attempt(stage: Stage) {
@@ -124,7 +136,10 @@ async fn arguments_that_do_not_fit_are_dead_lettered_and_the_next_task_runs(stag
     assert_eq!((failure.kind, failure.attempts), (FailureKind::Undecodable, 1));
     let letters = app.dead_letters(&stage.queue);
     eventually("the letter is there", || async { letters.count().await.unwrap() == 1 }).await;
-    assert_eq!(greet.kiq("you").on(&app).await.unwrap().wait_result().await.unwrap().into_value().unwrap(), "hello you");
+    assert_eq!(
+        greet.kiq("you").on(&app).await.unwrap().wait_result().await.unwrap().into_value().unwrap(),
+        "hello you"
+    );
 }
 
 async fn an_injected_parameter_that_cannot_be_had_fails_the_attempt(stage: Stage) {

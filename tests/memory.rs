@@ -108,7 +108,8 @@ async fn concurrency_one_never_overlaps_keeps_order_and_survives_failures_and_pa
 #[tokio::test(start_paused = true)]
 async fn queues_of_concurrency_one_run_beside_each_other() {
     let broker = InMemoryBroker::new().queue_concurrency("a", 1).queue_concurrency("b", 1).queue_concurrency("c", 1);
-    let app = app(&broker).with_queue(QueueSpec::new("a")).with_queue(QueueSpec::new("b")).with_queue(QueueSpec::new("c"));
+    let app =
+        app(&broker).with_queue(QueueSpec::new("a")).with_queue(QueueSpec::new("b")).with_queue(QueueSpec::new("c"));
     let began = Instant::now();
     let queues = ["a", "b", "c"];
     app.kiq_many((0..30).map(|n| alone(n * 10).kiq().queue(queues[n as usize % 3]))).await.unwrap();

@@ -26,7 +26,8 @@ async fn a_thousand_garbage_messages_are_dead_lettered_and_the_good_task_runs() 
         assert_eq!(good.wait_result().await.unwrap().into_value().unwrap(), 3);
         let letters = app.dead_letters(&stage.queue);
         eventually("all garbage is dead-lettered", || async { letters.count().await.unwrap() == 1000 }).await;
-        let bodies: std::collections::HashSet<_> = letters.list(1000).await.unwrap().iter().map(|l| l.body.clone()).collect();
+        let bodies: std::collections::HashSet<_> =
+            letters.list(1000).await.unwrap().iter().map(|l| l.body.clone()).collect();
         assert_eq!(bodies.len(), 1000, "every body is kept as it came");
         assert!(letters.list(1).await.unwrap()[0].kind == FailureKind::Undecodable);
     })

@@ -29,7 +29,11 @@ struct Gate {
 
 #[task]
 async fn mended(broken: State<std::sync::atomic::AtomicBool>) -> Result<String, TaskError> {
-    if broken.load(std::sync::atomic::Ordering::SeqCst) { Err(TaskError::permanent("broken")) } else { Ok("mended".into()) }
+    if broken.load(std::sync::atomic::Ordering::SeqCst) {
+        Err(TaskError::permanent("broken"))
+    } else {
+        Ok("mended".into())
+    }
 }
 
 async fn a_result_waits_for_whoever_asks_also_twice(stage: Stage) {
@@ -103,7 +107,11 @@ async fn a_replayed_dead_letter_has_a_result_of_its_own(stage: Stage) {
     assert_eq!(result.record().round, 1);
     assert_eq!(result.into_value().unwrap(), "mended");
     assert_eq!(letters.count().await.unwrap(), 0);
-    assert_eq!(handle.wait_result().await.unwrap().into_value().unwrap(), "mended", "the higher round replaces the lower");
+    assert_eq!(
+        handle.wait_result().await.unwrap().into_value().unwrap(),
+        "mended",
+        "the higher round replaces the lower"
+    );
     assert!(letters.replay("never-heard-of").await.unwrap().is_none());
 }
 

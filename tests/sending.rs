@@ -96,7 +96,9 @@ async fn what_cannot_be_sent_is_refused_with_the_reason(stage: Stage) {
         let error = add.kiq(1, 2).task_id(id).on(&app).await.unwrap_err();
         assert!(matches!(error, KiqError::Invalid { option: "task_id", .. }), "{id}: {error}");
     }
-    for (name, value) in [("taskq-x", "1"), ("x-death", "1"), ("", "1"), (long.as_str(), "1"), ("big", &"v".repeat(40_000))] {
+    for (name, value) in
+        [("taskq-x", "1"), ("x-death", "1"), ("", "1"), (long.as_str(), "1"), ("big", &"v".repeat(40_000))]
+    {
         let error = add.kiq(1, 2).label(name, value).on(&app).await.unwrap_err();
         assert!(matches!(error, KiqError::Invalid { option: "label", .. }), "{name}: {error}");
     }

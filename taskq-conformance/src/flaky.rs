@@ -79,6 +79,7 @@ pub enum Step {
 pub struct FlakyBroker<B> {
     broker: B,
     faults: Vec<PublishFault>,
+    lost_acks: Vec<u64>,
     log: Arc<Log>,
 }
 
@@ -106,7 +107,6 @@ impl PublishFault {
 
 #[derive(Default)]
 struct Log {
-    lost_acks: Vec<u64>,
     acks: AtomicU64,
     steps: Mutex<Vec<Step>>,
 }
@@ -115,17 +115,12 @@ impl Log {
     fn write(&self, step: Step) {
         self.steps.lock().unwrap_or_else(PoisonError::into_inner).push(step);
     }
-
-    fn loses_this_ack(&self) -> bool {
-        let nth = self.acks.fetch_add(1, Ordering::Relaxed) + 1;
-        self.lost_acks.contains(&nth)
-    }
 }
 
 impl<B: Broker> FlakyBroker<B> {
     /// `broker`, without faults so far.
     pub fn new(broker: B) -> Self {
-        FlakyBroker { broker, faults: Vec::new(), log: Arc::default() }
+        FlakyBroker { broker, faults: Vec::new(), lost_acks: Vec::new(), log: Arc::default() }
     }
 
     /// The `nth` publish, counted from 1, does not reach the broker and gives [`BrokerError::Nacked`].
@@ -150,20 +145,13 @@ impl<B: Broker> FlakyBroker<B> {
 
     /// The `nth` ack, counted from 1 over all consumers, does not reach the broker: the message comes again.
     pub fn lose_ack(mut self, nth: u64) -> Self {
-        let mut lost_acks = self.log.lost_acks.clone();
-        lost_acks.push(nth);
-        self.log = Arc::new(Log { lost_acks, ..Log::default() });
+        self.lost_acks.push(nth);
         self
     }
 
     fn fault(mut self, queue: Option<String>, nth: u64, kind: FaultKind) -> Self {
         self.faults.push(PublishFault { queue, nth, kind, seen: AtomicU64::new(0) });
         self
-    }
-
-    /// The wrapped broker.
-    pub fn inner(&self) -> &B {
-        &self.broker
     }
 
     /// All that went through so far, in the order in which the broker was told or had answered.
@@ -212,7 +200,8 @@ impl<B: Broker> Broker for FlakyBroker<B> {
     ) -> BoxFuture<'a, Result<Consumer, BrokerError>> {
         Box::pin(async move {
             let consumer = self.broker.consume(queue, prefetch).await?;
-            let held = Held { log: self.log.clone(), deliveries: Mutex::default() };
+            let (log, lost_acks) = (self.log.clone(), self.lost_acks.clone());
+            let held = Held { log, lost_acks, deliveries: Mutex::default() };
             Ok(Consumer::new(FlakySource { consumer, held: Arc::new(held), next: 0 }))
         })
     }
@@ -267,12 +256,18 @@ impl DeliverySource for FlakySource {
 /// The deliveries of one consumer, until they are settled.
 struct Held {
     log: Arc<Log>,
+    lost_acks: Vec<u64>,
     deliveries: Mutex<HashMap<u64, (Option<TaskId>, Unsettled)>>,
 }
 
 impl Held {
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, (Option<TaskId>, Unsettled)>> {
         self.deliveries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn loses_this_ack(&self) -> bool {
+        let nth = self.log.acks.fetch_add(1, Ordering::Relaxed) + 1;
+        self.lost_acks.contains(&nth)
     }
 }
 
@@ -285,7 +280,7 @@ impl Settle for Held {
                 self.log.write(Step::Requeued { id });
                 unsettled.requeue();
             }
-            Settlement::Ack if self.log.loses_this_ack() => {
+            Settlement::Ack if self.loses_this_ack() => {
                 self.log.write(Step::AckLost { id });
                 unsettled.requeue();
             }

@@ -50,8 +50,6 @@ pub mod poison;
 pub mod prefetch;
 pub mod priority;
 pub mod publish;
-// Its cases are assertions: they fail a test by panicking.
-#[allow(clippy::expect_used, clippy::print_stdout)]
 pub mod results;
 mod run;
 mod scene;

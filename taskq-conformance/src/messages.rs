@@ -2,7 +2,7 @@
 
 use crate::{CaseResult, NotPassed};
 use bytes::Bytes;
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 use taskq_core::{
     Content, ContentType, Delivery, Epitaph, FailureKind, Message, Publish, QueueSpec, TaskFailure, TaskId, UnixMillis,
 };
@@ -71,9 +71,19 @@ pub(crate) fn number_of(message: &Message) -> CaseResult<u64> {
     number.ok_or_else(|| NotPassed::Broken(format!("a body arrived that nobody published: {:?}", message.body)))
 }
 
-/// The numbers of these deliveries, in their order.
-pub(crate) fn numbers_of(deliveries: &[Delivery]) -> CaseResult<Vec<u64>> {
-    deliveries.iter().map(|delivery| number_of(message_of(delivery)?)).collect()
+/// Whether these deliveries are the numbered messages `wanted`, each once, in any order.
+pub(crate) fn are_exactly(deliveries: &[Delivery], wanted: impl IntoIterator<Item = u64>) -> CaseResult {
+    let mut missing: BTreeSet<u64> = wanted.into_iter().collect();
+    let mut others = Vec::new();
+    for delivery in deliveries {
+        let number = number_of(message_of(delivery)?)?;
+        if !missing.remove(&number) {
+            others.push(number);
+        }
+    }
+    let exact = missing.is_empty() && others.is_empty();
+    ensure!(exact, "messages {missing:?} did not come; {others:?} came twice, or should not have come");
+    Ok(())
 }
 
 /// Whether the message arrived as it was published. When it was made may have lost its milliseconds: AMQP carries seconds.

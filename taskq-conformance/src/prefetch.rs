@@ -2,7 +2,7 @@
 
 use crate::{
     CaseResult, Harness, Scene,
-    messages::{numbered, numbers_of, publishes},
+    messages::{message_of, number_of, numbered, publishes},
     scene::Taker,
 };
 use std::collections::BTreeSet;
@@ -86,7 +86,8 @@ async fn share_out(left: &mut Taker, right: &mut Taker, seen: &mut BTreeSet<u64>
 }
 
 fn settle(deliveries: Vec<Delivery>, seen: &mut BTreeSet<u64>) -> CaseResult {
-    for number in numbers_of(&deliveries)? {
+    for delivery in &deliveries {
+        let number = number_of(message_of(delivery)?)?;
         ensure!(seen.insert(number), "message {number} was delivered to two consumers, and nobody gave it back");
     }
     deliveries.into_iter().for_each(Delivery::ack);

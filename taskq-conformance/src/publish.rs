@@ -2,12 +2,11 @@
 
 use crate::{
     CaseResult, Harness, NotPassed, Scene,
-    messages::{elaborate, epitaph, message_of, numbered, numbers_of, publishes, same, task, with_body},
+    messages::{are_exactly, elaborate, epitaph, message_of, numbered, publishes, same, task, with_body},
     scene::{Connection, all_pass},
 };
 use bytes::Bytes;
-use std::collections::BTreeSet;
-use taskq_core::{Broker, BrokerError, ContentType, Message, Publish, QueueSpec};
+use taskq_core::{Broker, BrokerError, ContentType, Delivery, Message, Publish, QueueSpec};
 use tokio::task::JoinSet;
 
 /// Every field of a message arrives, whichever way its body is encoded, and a first delivery is not `redelivered`.
@@ -148,13 +147,12 @@ pub async fn a_hundred_concurrent_publishes_all_arrive<H: Harness>(scene: &Scene
     arrive(&connection, &queue, (0..100).collect()).await
 }
 
-/// All of `wanted` are in the queue, in any order, and nothing else is.
-async fn arrive<B: Broker>(connection: &Connection<B>, queue: &QueueSpec, wanted: BTreeSet<u64>) -> CaseResult {
+/// The queue holds exactly these messages, in any order.
+async fn arrive<B: Broker>(connection: &Connection<B>, queue: &QueueSpec, wanted: Vec<u64>) -> CaseResult {
     let mut consumer = connection.consume(queue, 200).await?;
     let deliveries = consumer.take(wanted.len()).await?;
-    let found: BTreeSet<u64> = numbers_of(&deliveries)?.into_iter().collect();
-    ensure!(found == wanted, "these should have arrived: {wanted:?}; these did: {found:?}");
-    deliveries.into_iter().for_each(taskq_core::Delivery::ack);
+    are_exactly(&deliveries, wanted)?;
+    deliveries.into_iter().for_each(Delivery::ack);
     consumer.stays_quiet("all messages have arrived").await
 }
 

@@ -245,7 +245,12 @@ impl Taker {
     }
 
     pub(crate) async fn next(&mut self) -> CaseResult<Delivery> {
-        let next = within(self.patience, "waiting for a delivery", self.consumer.next()).await?;
+        within(self.patience, "waiting for a delivery", self.next_without_limit()).await?
+    }
+
+    /// For a wait that something else limits.
+    pub(crate) async fn next_without_limit(&mut self) -> CaseResult<Delivery> {
+        let next = self.consumer.next().await;
         next.ok_or_else(|| NotPassed::Broken("the consumer ended, and nobody had stopped it".into()))
     }
 

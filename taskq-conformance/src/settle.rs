@@ -2,10 +2,9 @@
 
 use crate::{
     CaseResult, Harness, Scene,
-    messages::{message_of, number_of, numbered, numbers_of, publishes},
+    messages::{are_exactly, message_of, number_of, numbered, publishes},
     scene::{Connection, Taker},
 };
-use std::collections::BTreeSet;
 use taskq_core::{Broker, Delivery, QueueSpec};
 
 async fn fill<B: Broker>(connection: &Connection<B>, queue: &QueueSpec, count: u64) -> CaseResult {
@@ -98,15 +97,14 @@ pub async fn what_a_dropped_consumer_held_comes_again<H: Harness>(scene: &Scene<
     drop(consumer);
     drop(taken);
     let mut next = connection.consume(&queue, 10).await?;
-    all_come(&mut next, (1..=10).collect(), &(1..=3).collect()).await?;
+    all_come(&mut next, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10], &[1, 2, 3]).await?;
     connection.sees_nothing_left(&queue).await
 }
 
 /// Takes and acks exactly `wanted`, in any order; of them, `again` must be marked as redelivered.
-async fn all_come(consumer: &mut Taker, wanted: BTreeSet<u64>, again: &BTreeSet<u64>) -> CaseResult {
+async fn all_come(consumer: &mut Taker, wanted: &[u64], again: &[u64]) -> CaseResult {
     let deliveries = consumer.take(wanted.len()).await?;
-    let found: BTreeSet<u64> = numbers_of(&deliveries)?.into_iter().collect();
-    ensure!(found == wanted, "these should have come: {wanted:?}; these did: {found:?}");
+    are_exactly(&deliveries, wanted.iter().copied())?;
     for delivery in deliveries {
         let number = number_of(message_of(&delivery)?)?;
         let marked = delivery.redelivered || !again.contains(&number);
@@ -135,7 +133,7 @@ pub async fn settling_out_of_order_settles_each_by_itself<H: Harness>(scene: &Sc
     drop(consumer);
     drop(kept);
     let mut next = connection.consume(&queue, 8).await?;
-    all_come(&mut next, [3, 6].into(), &[3, 6].into()).await?;
+    all_come(&mut next, &[3, 6], &[3, 6]).await?;
     connection.sees_nothing_left(&queue).await
 }
 
@@ -154,7 +152,7 @@ pub async fn settling_after_stop_counts<H: Harness>(scene: &Scene<H>) -> CaseRes
     connection.sees(&queue, "messages 2 and 3 should be ready", |info| info.ready == 2).await?;
     drop(consumer);
     let mut next = connection.consume(&queue, 3).await?;
-    all_come(&mut next, [2, 3].into(), &[2].into()).await?;
+    all_come(&mut next, &[2, 3], &[2]).await?;
     connection.sees_nothing_left(&queue).await
 }
 
@@ -176,7 +174,7 @@ pub async fn settling_after_close_does_nothing<H: Harness>(scene: &Scene<H>) -> 
     second.requeue();
     next.stays_quiet("nothing was settled by its holder").await?;
     drop((again, also));
-    all_come(&mut next, [1, 2].into(), &[1, 2].into()).await?;
+    all_come(&mut next, &[1, 2], &[1, 2]).await?;
     other.sees_nothing_left(&queue).await
 }
 
