@@ -153,7 +153,7 @@ impl Setting {
             return Err(input.error(format!("write `{name} = ..`: attributes of `#[task]` take one value each")));
         }
         let value = match input.parse::<Option<Token![=]>>()? {
-            Some(_) => Some(input.parse()?),
+            Some(_) => Some(ungrouped(input.parse()?)),
             None => None,
         };
         if !input.is_empty() && !input.peek(Token![,]) {
@@ -235,6 +235,14 @@ impl Setting {
             Some(Expr::Path(path)) => path.path.get_ident().cloned().ok_or_else(expected),
             _ => Err(expected()),
         }
+    }
+}
+
+/// The value without the invisible group that a variable of `macro_rules!` puts around it.
+fn ungrouped(value: Expr) -> Expr {
+    match value {
+        Expr::Group(group) => ungrouped(*group.expr),
+        value => value,
     }
 }
 
