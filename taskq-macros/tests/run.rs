@@ -240,6 +240,20 @@ fn arguments_travel_by_name_without_raw_marks() {
     assert_eq!(again, serde_json::from_str::<serde_json::Value>(body).unwrap());
 }
 
+#[task(crate = taskq_core)]
+async fn bytes(a: Vec<u8>, b: &[u8], #[arg(default)] c: Vec<u8>) -> usize {
+    a.len() + b.len() + c.len()
+}
+
+#[test]
+fn byte_strings_cost_a_byte_per_byte() {
+    let list = vec![255; 1000];
+    let args: <bytes as Task>::Args =
+        serde_json::from_value(serde_json::json!({ "a": list, "b": list, "c": list })).unwrap();
+    let size = rmp_serde::to_vec_named(&args).unwrap().len();
+    assert!((3000..3050).contains(&size), "{size}");
+}
+
 #[tokio::test]
 async fn injected_parameters_come_from_the_worker() -> Result<(), Error> {
     app()

@@ -7,27 +7,31 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Type, spanned::Spanned};
 
 impl Expansion<'_> {
-    /// The struct of the arguments, and how it is made of what a caller gives.
+    /// The struct of the arguments.
     ///
     /// Its fields have type parameters, so that an argument that cannot travel is not an error in each line that serde
     /// derives, but one where the parameters are named.
-    pub(super) fn arguments(&self) -> TokenStream {
-        let marker = &self.marker;
-        let idents: Vec<&Ident> = self.signature.arguments().map(|argument| &argument.ident).collect();
-        let types = self.signature.arguments().map(|argument| &argument.written.ty);
+    pub(super) fn arguments_struct(&self) -> TokenStream {
         let parameters = self.numbered_arguments().filter(|(_, argument)| !is_concrete(argument));
         let parameters = parameters.map(|(position, _)| type_parameter(position));
         let fields = self.numbered_arguments().map(|(position, argument)| field(position, argument));
-        let values = self.signature.arguments().map(owned_value);
         let defaults =
             self.numbered_arguments().filter_map(|(position, argument)| default_function(position, argument));
         quote! {
             #[derive(__tq::serde::Serialize, __tq::serde::Deserialize)]
             #[serde(crate = "__tq::serde")]
             pub struct __Arguments<#(#parameters),*> { #(#fields),* }
-
             #(#defaults)*
+        }
+    }
 
+    /// How the struct is made of what a caller gives.
+    pub(super) fn arguments_constructor(&self) -> TokenStream {
+        let marker = &self.marker;
+        let idents: Vec<&Ident> = self.signature.arguments().map(|argument| &argument.ident).collect();
+        let types = self.signature.arguments().map(|argument| &argument.written.ty);
+        let values = self.signature.arguments().map(owned_value);
+        quote! {
             impl #marker {
                 fn __arguments(#(#idents: #types),*) -> <#marker as __tq::Task>::Args {
                     __Arguments { #(#idents: #values),* }

@@ -18,6 +18,11 @@ async fn list(texts: Vec<&'static str>, slices: &[&str]) -> usize {
 }
 
 #[task(crate = taskq_core)]
+async fn hidden(text: Cow<str>) -> usize {
+    text.len()
+}
+
+#[task(crate = taskq_core)]
 async fn cow(text: Cow<'_, str>) -> usize {
     text.len()
 }
