@@ -10,6 +10,7 @@ pub use serde_bytes;
 
 use crate::{app::Current, defaults::MAX_TASK_NAME, task::run_blocking};
 use serde::{Serialize, de::DeserializeOwned};
+use std::marker::PhantomData;
 
 /// What may be an argument of a task.
 #[diagnostic::on_unimplemented(
@@ -22,8 +23,28 @@ pub trait TaskArg {}
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Send + 'static> TaskArg for T {}
 
-/// Fails to compile, with a readable message, for a type that cannot travel.
-pub const fn assert_arg<T: TaskArg>() {}
+/// What may stand behind `&` in a task's arguments.
+#[diagnostic::on_unimplemented(
+    message = "`&{Self}` cannot be an argument of a task",
+    label = "not cloneable and serialisable",
+    note = "an argument is owned on its way to the worker: derive `Clone`, `serde::Serialize` and `serde::Deserialize` for it; or \
+            mark the parameter `#[inject]` if it comes from the worker"
+)]
+pub trait BorrowedArg {}
+
+#[diagnostic::do_not_recommend]
+impl<T: ToOwned<Owned: TaskArg> + ?Sized> BorrowedArg for T {}
+
+/// What may be left out with `#[arg(default)]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no default value",
+    label = "not `Default`",
+    note = "implement `Default` for it, or name the value: `#[arg(default = ..)]`"
+)]
+pub trait DefaultArg {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Default> DefaultArg for T {}
 
 /// What may be the value of a task.
 #[diagnostic::on_unimplemented(
@@ -36,13 +57,28 @@ pub trait TaskValue {}
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Send + 'static> TaskValue for T {}
 
-/// Fails to compile, with a readable message, for a type that cannot travel.
-pub const fn assert_value<T: TaskValue>() {}
+/// Fails to compile, with a readable message, for a type that cannot travel. Checked where it is named, which is before
+/// the compiler looks into any function.
+#[derive(Debug)]
+pub struct Arg<T: TaskArg>(PhantomData<T>);
+
+/// The same for what stands behind `&`.
+#[derive(Debug)]
+pub struct Borrowed<T: BorrowedArg + ?Sized>(PhantomData<T>);
+
+/// The same for what may be left out.
+#[derive(Debug)]
+pub struct Defaulted<T: DefaultArg>(PhantomData<T>);
+
+/// The same for a task's value.
+#[derive(Debug)]
+pub struct Value<T: TaskValue>(PhantomData<T>);
 
 /// A `Result`, under whatever name.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a `Result` whose error turns into a boxed error",
-    note = "the error must implement `std::error::Error + Send + Sync`, or be a `String`, `&str`, `anyhow::Error` or boxed error"
+    note = "implement `std::error::Error` for the error (which must be `Send + Sync`), or use a `String`, `anyhow::Error` or \
+            `taskq::TaskError`"
 )]
 pub trait Fallible {
     /// The value.
@@ -77,27 +113,10 @@ impl<T, E: Into<BoxError>> Fallible for Result<T, E> {
     }
 }
 
-/// Fails to compile, with a readable message, for a type that is not such a `Result`.
-pub const fn assert_fallible<T: Fallible>() {}
-
-/// What may stand behind `&` in a task's arguments.
-#[diagnostic::on_unimplemented(
-    message = "`&{Self}` cannot be an argument of a task, for `{Self}` cannot be cloned",
-    label = "not cloneable",
-    note = "an argument is owned on its way to the worker: derive `Clone` for it, or take it by value"
-)]
-pub trait Borrowed {}
-
-#[diagnostic::do_not_recommend]
-impl<T: ToOwned + ?Sized> Borrowed for T {}
-
-/// Fails to compile, with a readable message, for a type that cannot be made an owned one.
-pub const fn assert_borrowed<T: Borrowed + ?Sized>() {}
-
 /// Tells, for a type that is known, whether it is a `Result` under whatever name: the inherent constant goes before the
 /// trait's.
 #[derive(Debug)]
-pub struct ReturnType<T>(std::marker::PhantomData<T>);
+pub struct ReturnType<T>(PhantomData<T>);
 
 impl<T, E> ReturnType<Result<T, E>> {
     /// It is.

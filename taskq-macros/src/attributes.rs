@@ -45,7 +45,7 @@ pub(crate) struct Attributes {
     pub(crate) dead_letter: Option<bool>,
     pub(crate) track: Option<bool>,
     pub(crate) marker: Option<Ident>,
-    pub(crate) fallible: bool,
+    pub(crate) fallible: Option<bool>,
     pub(crate) krate: Option<Path>,
 }
 
@@ -93,7 +93,7 @@ impl Attributes {
             "store_result" => self.store_result = Some(setting.truth()?),
             "dead_letter" => self.dead_letter = Some(setting.truth()?),
             "track" => self.track = Some(setting.flag()?),
-            "fallible" => self.fallible = setting.flag()?,
+            "fallible" => self.fallible = Some(setting.flag()?),
             "marker" => self.marker = Some(setting.identifier()?),
             "crate" => self.krate = Some(setting.path("my_crate::taskq")?),
             "priority" => {
@@ -153,11 +153,15 @@ impl Setting {
             return Err(input.error(format!("write `{name} = ..`: attributes of `#[task]` take one value each")));
         }
         let value = match input.parse::<Option<Token![=]>>()? {
-            Some(_) => Some(input.parse()?),
+            Some(_) if input.is_empty() || input.peek(Token![,]) => {
+                return Err(syn::Error::new_spanned(&name, format!("the value of `{name}` is missing")));
+            }
+            Some(_) => Some(ungrouped(input.parse()?)),
             None => None,
         };
         if !input.is_empty() && !input.peek(Token![,]) {
-            return Err(input.error("expected `,` between two attributes"));
+            let missing = if value.is_some() { "`,` before the next attribute" } else { "`=` before the value" };
+            return Err(input.error(format!("expected {missing}")));
         }
         Ok(Setting { name, value })
     }
@@ -235,6 +239,14 @@ impl Setting {
             Some(Expr::Path(path)) => path.path.get_ident().cloned().ok_or_else(expected),
             _ => Err(expected()),
         }
+    }
+}
+
+/// The value without the invisible group that a variable of `macro_rules!` puts around it.
+fn ungrouped(value: Expr) -> Expr {
+    match value {
+        Expr::Group(group) => ungrouped(*group.expr),
+        value => value,
     }
 }
 

@@ -4,7 +4,7 @@
 use proc_macro2::{Delimiter, Group, TokenStream};
 use quote::ToTokens;
 use syn::{
-    Attribute, Meta, Signature, Token, Visibility,
+    Attribute, Signature, Token, Visibility,
     parse::{Parse, ParseStream},
 };
 
@@ -69,14 +69,13 @@ impl FunctionAttributes {
     fn sort(attrs: Vec<Attribute>) -> Self {
         let mut sorted = FunctionAttributes { everywhere: Vec::new(), public: Vec::new(), inner: Vec::new() };
         for attr in attrs {
-            let place = match &attr.meta {
-                meta if meta.path().is_ident("cfg") || meta.path().is_ident("allow") => &mut sorted.everywhere,
-                Meta::NameValue(_) | Meta::List(_) | Meta::Path(_)
-                    if attr.path().is_ident("doc") || attr.path().is_ident("deprecated") =>
-                {
-                    &mut sorted.public
-                }
-                _ => &mut sorted.inner,
+            let is = |name| attr.path().is_ident(name);
+            let place = if is("cfg") || is("allow") {
+                &mut sorted.everywhere
+            } else if is("doc") || is("deprecated") {
+                &mut sorted.public
+            } else {
+                &mut sorted.inner
             };
             place.push(attr);
         }

@@ -71,7 +71,7 @@ mod types;
 /// | `dead_letter` | whether giving up leaves a dead letter: `true`, `false` | `true` |
 /// | `track` | whether its steps are written to the result backend: a flag, or `true`, `false` | `false` |
 /// | `marker` | another name for the type beside the function: `AddTask` | the function's name |
-/// | `fallible` | a flag: the return type is a `Result` under another name | by the name `Result` |
+/// | `fallible` | whether the return type is a `Result`: a flag, or `true`, `false` | whether it is called `Result` |
 /// | `crate` | the path of taskq | `::taskq` |
 ///
 /// Durations are text with units (`"300ms"`, `"5s"`, `"1h 30m"`), checked when the program is compiled.

@@ -79,7 +79,7 @@ impl Returns {
             ReturnType::Type(_, ty) => (**ty).clone(),
         };
         let named_result = types::last_segment(&ty).is_some_and(|last| last.ident == "Result");
-        let mut returns = Returns { ty, fallible: attributes.fallible || named_result, is_sound: true };
+        let mut returns = Returns { ty, fallible: attributes.fallible.unwrap_or(named_result), is_sound: true };
         if let Err(error) = returns.check(output) {
             returns.is_sound = false;
             errors.push(error);

@@ -5,6 +5,7 @@ pub(crate) fn hint(word: &str, known: &[&str]) -> String {
     let nearest = known.iter().map(|known| (distance(word, known), known)).min();
     match nearest {
         Some((distance, known)) if distance <= 1 + word.len() / 3 => format!("did you mean `{known}`?"),
+        _ if known.len() == 1 => format!("there is only `{}`", known.concat()),
         _ => format!("there are: {}", known.join(", ")),
     }
 }

@@ -2,7 +2,8 @@
 
 use quote::ToTokens;
 use syn::{
-    GenericArgument, Lifetime, PathArguments, PathSegment, Type, TypeImplTrait, TypeInfer, TypeReference, parse_quote,
+    AngleBracketedGenericArguments, GenericArgument, Lifetime, PathArguments, PathSegment, Type, TypeImplTrait,
+    TypeInfer, TypeReference, parse_quote,
     visit::{self, Visit},
     visit_mut::{self, VisitMut},
 };
@@ -72,6 +73,20 @@ impl<'ast> Visit<'ast> for Obstacles {
         self.borrows = true;
         self.borrows_for_a_while |= reference.lifetime.is_none();
         visit::visit_type_reference(self, reference);
+    }
+
+    fn visit_path_segment(&mut self, segment: &'ast PathSegment) {
+        // Its lifetime may be left out, and is then missing in the code that is made of it.
+        let has_lifetime = |arguments: &AngleBracketedGenericArguments| {
+            arguments.args.iter().any(|argument| matches!(argument, GenericArgument::Lifetime(_)))
+        };
+        if let (true, PathArguments::AngleBracketed(arguments)) = (segment.ident == "Cow", &segment.arguments)
+            && !has_lifetime(arguments)
+        {
+            self.borrows = true;
+            self.borrows_for_a_while = true;
+        }
+        visit::visit_path_segment(self, segment);
     }
 
     fn visit_lifetime(&mut self, lifetime: &'ast Lifetime) {

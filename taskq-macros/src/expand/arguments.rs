@@ -3,44 +3,59 @@
 use super::{Expansion, at, numbered};
 use crate::parameter::{Argument, DefaultValue};
 use proc_macro2::{Ident, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Type, spanned::Spanned};
 
 impl Expansion<'_> {
-    /// The struct of the arguments, and how it is made of what a caller gives.
-    pub(super) fn arguments(&self) -> TokenStream {
-        let marker = &self.marker;
-        let idents: Vec<&Ident> = self.signature.arguments().map(|argument| &argument.ident).collect();
-        let types = self.signature.arguments().map(|argument| &argument.written.ty);
-        let fields = self.signature.arguments().enumerate().map(|(position, argument)| field(position, argument));
-        let values = self.signature.arguments().map(owned_value);
-        let defaults = self
-            .signature
-            .arguments()
-            .enumerate()
-            .filter_map(|(position, argument)| default_function(position, argument));
+    /// The struct of the arguments.
+    ///
+    /// Its fields have type parameters, so that an argument that cannot travel is not an error in each line that serde
+    /// derives, but one where the parameters are named.
+    pub(super) fn arguments_struct(&self) -> TokenStream {
+        let parameters = self.numbered_arguments().filter(|(_, argument)| !is_concrete(argument));
+        let parameters = parameters.map(|(position, _)| type_parameter(position));
+        let fields = self.numbered_arguments().map(|(position, argument)| field(position, argument));
+        let defaults =
+            self.numbered_arguments().filter_map(|(position, argument)| default_function(position, argument));
         quote! {
             #[derive(__tq::serde::Serialize, __tq::serde::Deserialize)]
             #[serde(crate = "__tq::serde")]
-            pub struct __Arguments { #(#fields),* }
-
+            pub struct __Arguments<#(#parameters),*> { #(#fields),* }
             #(#defaults)*
+        }
+    }
 
+    /// How the struct is made of what a caller gives.
+    pub(super) fn arguments_constructor(&self) -> TokenStream {
+        let marker = &self.marker;
+        let idents: Vec<&Ident> = self.signature.arguments().map(|argument| &argument.ident).collect();
+        let types = self.signature.arguments().map(|argument| &argument.written.ty);
+        let values = self.signature.arguments().map(owned_value);
+        quote! {
             impl #marker {
-                fn __arguments(#(#idents: #types),*) -> __Arguments {
+                fn __arguments(#(#idents: #types),*) -> <#marker as __tq::Task>::Args {
                     __Arguments { #(#idents: #values),* }
                 }
             }
         }
     }
 
+    /// The struct with its types.
+    pub(super) fn arguments_type(&self) -> TokenStream {
+        let types = self.signature.arguments().filter(|argument| !is_concrete(argument)).map(owned_type);
+        let span = at(self.function.sig.ident.span());
+        quote_spanned!(span=> __Arguments<#(#types),*>)
+    }
+
+    fn numbered_arguments(&self) -> impl Iterator<Item = (usize, &Argument)> {
+        self.signature.arguments().enumerate()
+    }
+
     /// A pattern that takes the arguments apart, and the expressions that `inner` is given for them.
     pub(super) fn unpacked(&self) -> (TokenStream, Vec<TokenStream>) {
         let idents = self.signature.arguments().map(|argument| &argument.ident);
         let (locals, values): (Vec<_>, Vec<_>) = self
-            .signature
-            .arguments()
-            .enumerate()
+            .numbered_arguments()
             .map(|(position, argument)| {
                 let local = numbered("argument", position);
                 let value = if argument.borrowed().is_some() { quote!(&#local) } else { quote!(#local) };
@@ -65,8 +80,18 @@ pub(super) fn owned_type(argument: &Argument) -> TokenStream {
     }
 }
 
+/// Whether the field's type is written out, because serde is told how to handle it.
+fn is_concrete(argument: &Argument) -> bool {
+    argument.is_bytes() || matches!(argument.default, DefaultValue::Expr(_))
+}
+
+fn type_parameter(position: usize) -> Ident {
+    format_ident!("__Argument{position}")
+}
+
 fn field(position: usize, argument: &Argument) -> TokenStream {
-    let (ident, ty) = (&argument.ident, owned_type(argument));
+    let ident = &argument.ident;
+    let ty = if is_concrete(argument) { owned_type(argument) } else { type_parameter(position).into_token_stream() };
     let default = match &argument.default {
         DefaultValue::None => None,
         DefaultValue::OfType => Some(quote!(#[serde(default)])),
@@ -88,7 +113,7 @@ fn owned_value(argument: &Argument) -> TokenStream {
 }
 
 fn default_name(position: usize) -> Ident {
-    quote::format_ident!("__default{position}")
+    format_ident!("__default{position}")
 }
 
 /// `#[arg(default = expr)]`: the expression has the type of the parameter.

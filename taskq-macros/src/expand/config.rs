@@ -1,18 +1,22 @@
 //! The `Task` impl, and the checks that give a readable message before the compiler gives its own.
 
 use super::{Expansion, arguments::owned_type, at};
-use crate::{attributes::Ack, duration};
+use crate::{
+    attributes::Ack,
+    duration,
+    parameter::{Argument, DefaultValue},
+};
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 
 impl Expansion<'_> {
     pub(super) fn task_impl(&self) -> TokenStream {
-        let (marker, name, config, returns, output) =
-            (&self.marker, self.name(), self.config(), &self.signature.returns.ty, self.output());
+        let (marker, name, config, arguments) = (&self.marker, self.name(), self.config(), self.arguments_type());
+        let (returns, output) = (&self.signature.returns.ty, self.output());
         quote! {
             impl __tq::Task for #marker {
-                type Args = __Arguments;
+                type Args = #arguments;
                 type Output = #output;
                 type Returns = #returns;
                 const NAME: &'static str = #name;
@@ -57,34 +61,47 @@ impl Expansion<'_> {
         }
     }
 
-    /// One assertion per type, pointing at it.
+    /// One assertion per type, pointing at it, before anything else that could fail for the same reason.
     pub(super) fn checks(&self) -> TokenStream {
-        let name = self.attributes.name.is_none().then(|| {
-            let (marker, span) = (&self.marker, at(self.function.sig.ident.span()));
-            quote_spanned!(span=> const _: () = __tq::assert_name(<#marker as __tq::Task>::NAME);)
-        });
-        let borrowed = self.signature.arguments().filter_map(|argument| argument.borrowed()).map(|target| {
-            let span = at(target.span());
-            quote_spanned!(span=> const _: () = __tq::assert_borrowed::<#target>();)
-        });
-        let arguments = self.signature.arguments().map(|argument| {
-            let (ty, span) = (owned_type(argument), at(argument.written.ty.span()));
-            quote_spanned!(span=> const _: () = __tq::assert_arg::<#ty>();)
-        });
-        let returns = self.return_checks();
-        quote!(#name #(#borrowed)* #(#arguments)* #returns)
+        let arguments = self.signature.arguments().map(argument_check);
+        let (value, span) = (self.output(), at(self.signature.returns.ty.span()));
+        let value = quote_spanned!(span=> __tq::Value<#value>);
+        let name = self.attributes.name.is_none().then(|| self.name_check());
+        let plain = (!self.signature.returns.fallible).then(|| self.plain_return_check());
+        quote! {
+            #[allow(dead_code)]
+            struct __Checks(#(#arguments,)* #value);
+            #name
+            #plain
+        }
     }
 
-    fn return_checks(&self) -> TokenStream {
-        let (returns, output) = (&self.signature.returns.ty, self.output());
+    fn name_check(&self) -> TokenStream {
+        let (marker, span) = (&self.marker, at(self.function.sig.ident.span()));
+        quote_spanned!(span=> const _: () = __tq::assert_name(<#marker as __tq::Task>::NAME);)
+    }
+
+    fn plain_return_check(&self) -> TokenStream {
+        let returns = &self.signature.returns.ty;
         let span = at(returns.span());
-        let kind = match self.signature.returns.fallible {
-            true => quote_spanned!(span=> const _: () = __tq::assert_fallible::<#returns>();),
-            false => quote_spanned!(span=> const _: () = {
+        quote_spanned! {span=>
+            const _: () = {
                 use __tq::NotAResult as _;
                 __tq::assert_not_a_result(__tq::ReturnType::<#returns>::IS_A_RESULT)
-            };),
-        };
-        quote_spanned!(span=> #kind const _: () = __tq::assert_value::<#output>();)
+            };
+        }
+    }
+}
+
+fn argument_check(argument: &Argument) -> TokenStream {
+    let (ty, named) = (owned_type(argument), argument.borrowed().unwrap_or(&argument.written.ty));
+    let span = at(named.span());
+    let default = match argument.default {
+        DefaultValue::OfType => Some(quote_spanned!(span=> , __tq::Defaulted<#ty>)),
+        _ => None,
+    };
+    match argument.borrowed() {
+        Some(target) => quote_spanned!(span=> __tq::Borrowed<#target> #default),
+        None => quote_spanned!(span=> __tq::Arg<#ty> #default),
     }
 }

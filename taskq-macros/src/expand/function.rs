@@ -36,8 +36,8 @@ impl Expansion<'_> {
             self.nested_function(&written)
         };
         quote! {
-            #[allow(unreachable_pub)]
             #(#everywhere)*
+            #[allow(unreachable_pub, clippy::missing_errors_doc, clippy::missing_panics_doc)]
             impl #marker {
                 /// The task's function, as it was written.
                 #function

@@ -63,16 +63,17 @@ impl<'a> Expansion<'a> {
     }
 
     fn code(&self) -> TokenStream {
-        let public = self.public_function();
-        let marker = self.marker_type();
-        let inner = self.inner_function();
-        let checks = self.checks();
-        let arguments = self.arguments();
-        let implementation = self.task_impl();
-        let run = self.run_impl();
-        let direct = self.direct_impl();
-        let registration = self.registration();
-        let hidden = self.hidden(quote! { #checks #arguments #implementation #run #direct #registration });
+        let parts = [
+            self.checks(),
+            self.arguments_struct(),
+            self.arguments_constructor(),
+            self.task_impl(),
+            self.run_impl(),
+            self.direct_impl().unwrap_or_default(),
+            self.registration(),
+        ];
+        let (public, marker, inner) = (self.public_function(), self.marker_type(), self.inner_function());
+        let hidden = self.hidden(parts.into_iter().collect());
         quote! { #public #marker #inner #hidden }
     }
 

@@ -30,7 +30,7 @@ impl Expansion<'_> {
                 #[allow(unused_variables)]
                 fn run(
                     #context: __tq::TaskContext,
-                    #arguments: __Arguments,
+                    #arguments: Self::Args,
                 ) -> __tq::BoxFuture<'static, ::core::result::Result<Self::Output, __tq::BoxError>> {
                     let #unpacked = #arguments;
                     #run
@@ -56,7 +56,7 @@ impl Expansion<'_> {
             if self.signature.is_async { self.boxed(quote!(#call.await)) } else { quote!(__tq::inline(move || #call)) };
         Some(quote! {
             impl __tq::Direct for #marker {
-                fn run_direct(#arguments: __Arguments) -> __tq::BoxFuture<'static, Self::Returns> {
+                fn run_direct(#arguments: Self::Args) -> __tq::BoxFuture<'static, Self::Returns> {
                     let #unpacked = #arguments;
                     #run
                 }

@@ -34,5 +34,19 @@ fn main() {
     let _: Output<read> = 1u64;
     let _: Output<renamed> = 1u32;
     let _: Output<plain> = 1u32;
+    let _: Output<exam> = marks::Result { mark: 1 };
     let _ = (read("x"), renamed(1), plain(1));
+}
+
+mod marks {
+    /// A `Result` that is none.
+    #[derive(serde::Serialize, serde::Deserialize)]
+    pub struct Result {
+        pub mark: u8,
+    }
+}
+
+#[task(crate = taskq_core, fallible = false)]
+pub async fn exam(mark: u8) -> marks::Result {
+    marks::Result { mark }
 }

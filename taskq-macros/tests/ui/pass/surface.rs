@@ -79,5 +79,6 @@ fn main() {
     assert_eq!(config.ack, taskq::Ack::OnReceive);
     let seconds = std::time::Duration::from_secs;
     assert_eq!(config.backoff, taskq::Backoff::exp(seconds(1)).factor(2.0).max(seconds(60)));
-    assert_eq!((config.timeout, config.expires, config.result_ttl), (seconds(300), Some(seconds(3600)), Some(seconds(9000))));
+    assert_eq!(config.timeout, Some(seconds(300)));
+    assert_eq!((config.expires, config.result_ttl), (Some(seconds(3600)), Some(seconds(9000))));
 }

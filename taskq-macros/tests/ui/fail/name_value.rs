@@ -1,0 +1,18 @@
+use taskq_macros::task;
+
+#[task(crate = taskq_core, name = "")]
+async fn empty() {}
+
+#[task(crate = taskq_core, name = "a\nb")]
+async fn control() {}
+
+#[task(
+    crate = taskq_core,
+    name = "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345"
+)]
+async fn long() {}
+
+#[task(crate = taskq_core, name = mail)]
+async fn path() {}
+
+fn main() {}
