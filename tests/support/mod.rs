@@ -51,7 +51,7 @@ macro_rules! on_both {
 
 /// Runs the test, then cleans up, whatever came of it.
 pub async fn play<F: Future<Output = ()>>(stage: Stage, test: impl FnOnce(Stage) -> F) {
-    let outcome = AssertUnwindSafe(tokio::time::timeout(PATIENCE * 10, test(stage.clone()))).catch_unwind().await;
+    let outcome = AssertUnwindSafe(tokio::time::timeout(PATIENCE * 2, test(stage.clone()))).catch_unwind().await;
     stage.clear().await;
     match outcome {
         Ok(in_time) => in_time.expect("the test did not end"),
