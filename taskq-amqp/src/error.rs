@@ -1,6 +1,6 @@
 //! What lapin and the server say, in the words of taskq.
 
-use lapin::{Error, ErrorKind, types::ShortStringError};
+use lapin::{Error, ErrorKind};
 use taskq_core::BrokerError;
 
 const ACCESS_REFUSED: u16 = 403;
@@ -94,8 +94,26 @@ fn value(text: &str) -> String {
     }
 }
 
+/// The same error for one more of those whom it concerns.
+pub(crate) fn again(error: &BrokerError) -> BrokerError {
+    match error {
+        BrokerError::Denied { address, reason } => {
+            BrokerError::Denied { address: address.clone(), reason: reason.clone() }
+        }
+        BrokerError::Mismatch { queue, argument, wanted, found } => BrokerError::Mismatch {
+            queue: queue.clone(),
+            argument: argument.clone(),
+            wanted: wanted.clone(),
+            found: found.clone(),
+        },
+        BrokerError::Closed => BrokerError::Closed,
+        BrokerError::Unsupported { what } => BrokerError::Unsupported { what: what.clone() },
+        other => BrokerError::other(other.to_string()),
+    }
+}
+
 /// A name that does not fit an AMQP short string of 255 bytes.
-pub(crate) fn too_long(what: &str, _: ShortStringError) -> BrokerError {
+pub(crate) fn too_long(what: &str) -> BrokerError {
     BrokerError::Unsupported { what: format!("{what} is longer than 255 bytes") }
 }
 

@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! stub
 use taskq_core::*;
 #[derive(Clone)] pub struct AmqpBroker(InMemoryBroker);
@@ -10,3 +11,28 @@ impl Broker for AmqpBroker {
     fn inspect<'a>(&'a self, q: &'a str) -> BoxFuture<'a, Result<QueueInfo, BrokerError>> { self.0.inspect(q) }
     fn close(&self) -> BoxFuture<'_, Result<(), BrokerError>> { self.0.close() }
 }
+=======
+//! taskq on RabbitMQ.
+//!
+//! [`AmqpBroker`] is a [`Broker`](taskq_core::Broker). Every publish is persistent, mandatory and confirmed; queues are
+//! quorum queues unless asked otherwise; delays need no plugin and survive restarts; connections that break are made
+//! again, and no message is lost on the way.
+
+mod address;
+mod broker;
+mod config;
+mod consumer;
+mod declared;
+mod delay;
+mod dial;
+mod engine;
+mod error;
+mod link;
+mod publisher;
+mod runtime;
+mod session;
+mod topology;
+mod wire;
+
+pub use broker::AmqpBroker;
+>>>>>>> 2cd34d3 (Publish, consume, settle and declare on RabbitMQ)
