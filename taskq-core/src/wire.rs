@@ -37,6 +37,8 @@ pub const HEADER_DEAD_KIND: &str = "taskq-dead-kind";
 pub const HEADER_DEAD_ERROR: &str = "taskq-dead-error";
 /// The error's sources, as a JSON list of text.
 pub const HEADER_DEAD_CHAIN: &str = "taskq-dead-chain";
+/// How many runs there were.
+pub const HEADER_DEAD_ATTEMPTS: &str = "taskq-dead-attempts";
 /// The queue that the dead letter comes from.
 pub const HEADER_DEAD_QUEUE: &str = "taskq-dead-queue";
 /// When the task first failed (Unix milliseconds).

@@ -1,0 +1,151 @@
+//! Settling on one channel: settlements are taken over at once, and the server is told in batches by a task of its own.
+
+use super::ledger::{Batch, Ledger};
+use futures_util::future::try_join_all;
+use lapin::{
+    Channel,
+    options::{BasicAckOptions, BasicNackOptions},
+};
+use std::{
+    num::NonZeroU16,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use taskq_core::{Settle, Settlement};
+use tokio::{sync::Notify, time::timeout};
+
+/// How long a settlement waits for others to be told together with.
+const GATHER: Duration = Duration::from_millis(5);
+
+/// So many are told without waiting for more.
+const BATCH: usize = 32;
+
+const REQUEUE: BasicNackOptions = BasicNackOptions { multiple: false, requeue: true };
+
+/// The settlements of one channel, from its first delivery until it is closed or dies.
+pub(super) struct Acks {
+    ledger: Mutex<Ledger>,
+    /// How many settlements make a batch.
+    batch: usize,
+    /// Whether deliveries are still handed out: not after the consumer was cancelled, or the channel died.
+    is_current: AtomicBool,
+    is_alive: AtomicBool,
+    is_closing: AtomicBool,
+    changed: Notify,
+    full: Notify,
+}
+
+impl Acks {
+    pub(super) fn new(prefetch: NonZeroU16) -> Acks {
+        // With a small prefetch the next delivery waits for the ack of the last.
+        let batch = usize::from(prefetch.get() / 4).clamp(1, BATCH);
+        Acks {
+            ledger: Mutex::default(),
+            batch,
+            is_current: AtomicBool::new(true),
+            is_alive: AtomicBool::new(true),
+            is_closing: AtomicBool::new(false),
+            changed: Notify::new(),
+            full: Notify::new(),
+        }
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn deliver(&self) {
+        self.ledger().deliver();
+    }
+
+    /// Whether a delivery of this channel should still be handed out.
+    pub(super) fn is_current(&self) -> bool {
+        self.is_current.load(Ordering::Acquire)
+    }
+
+    /// No more deliveries are handed out; those that were may still be settled.
+    pub(super) fn retire(&self) {
+        self.is_current.store(false, Ordering::Release);
+        self.changed.notify_one();
+    }
+
+    /// The channel is gone: settling does nothing any more.
+    pub(super) fn die(&self) {
+        self.retire();
+        self.is_alive.store(false, Ordering::Release);
+        self.changed.notify_one();
+    }
+
+    /// Nothing more is waited for: what is settled is told, and the rest is left to come again.
+    pub(super) fn close(&self) {
+        self.retire();
+        self.is_closing.store(true, Ordering::Release);
+        self.changed.notify_one();
+        self.full.notify_one();
+    }
+
+    /// Tells the server what there is to tell, until the channel dies or, once retired, all is settled.
+    ///
+    /// Nobody else tells: an ack of many that overtook a requeue among them would lose its message.
+    pub(super) async fn tell_all(&self, channel: &Channel) {
+        while self.is_alive.load(Ordering::Acquire) {
+            let (untold, unsettled) = self.counts();
+            if untold == 0 {
+                let is_last = self.is_closing.load(Ordering::Acquire) || !self.is_current() && unsettled == 0;
+                if is_last {
+                    return;
+                }
+                self.changed.notified().await;
+                continue;
+            }
+            if untold < self.batch && self.is_current() {
+                let _ = timeout(GATHER, self.full.notified()).await;
+            }
+            let batch = self.ledger().take(!self.is_current());
+            if let Err(error) = tell(channel, batch).await {
+                tracing::debug!(%error, "settlements were lost with their channel; their messages come again");
+                self.die();
+            }
+        }
+    }
+
+    fn counts(&self) -> (usize, u64) {
+        let ledger = self.ledger();
+        (ledger.untold(), ledger.unsettled())
+    }
+}
+
+async fn tell(channel: &Channel, batch: Batch) -> Result<(), lapin::Error> {
+    try_join_all(batch.requeued.into_iter().map(|tag| channel.basic_nack(tag, REQUEUE))).await?;
+    if let Some(tag) = batch.acked_up_to {
+        channel.basic_ack(tag, BasicAckOptions { multiple: true }).await?;
+    }
+    try_join_all(batch.acked.into_iter().map(|tag| channel.basic_ack(tag, BasicAckOptions::default()))).await?;
+    Ok(())
+}
+
+/// What deliveries settle with. Keeps the broker's runtime, without which nobody would be told.
+pub(super) struct Settler {
+    pub(super) acks: Arc<Acks>,
+    pub(super) _alive: Arc<dyn Send + Sync>,
+}
+
+impl Settle for Settler {
+    fn settle(&self, tag: u64, settlement: Settlement) {
+        let acks = &self.acks;
+        if !acks.is_alive.load(Ordering::Acquire) {
+            return;
+        }
+        let mut ledger = acks.ledger();
+        ledger.settle(tag, settlement);
+        let untold = ledger.untold();
+        drop(ledger);
+        if untold >= acks.batch {
+            acks.full.notify_one();
+        }
+        acks.changed.notify_one();
+    }
+}

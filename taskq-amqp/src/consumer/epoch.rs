@@ -1,0 +1,128 @@
+//! One subscription on one channel, from the prefetch to the last settlement.
+
+use super::{
+    Item,
+    acks::{Acks, Settler},
+};
+use crate::{session::Session, wire};
+use futures_util::StreamExt;
+use lapin::{
+    Channel, Error,
+    message::Delivery as Received,
+    options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions},
+    types::{FieldTable, ShortString},
+};
+use std::{num::NonZeroU16, sync::Arc};
+use taskq_core::{Delivery, Settle};
+use tokio::{sync::mpsc, task::JoinHandle};
+
+/// Keeps the broker's runtime alive as long as somebody settles or consumes.
+pub(super) type Keep = Arc<dyn Send + Sync>;
+
+pub(super) struct Epoch {
+    channel: Arc<Channel>,
+    consumer: lapin::Consumer,
+    acks: Arc<Acks>,
+    settle: Arc<dyn Settle>,
+    telling: JoinHandle<()>,
+}
+
+/// How an epoch's deliveries ended.
+pub(super) enum End {
+    /// The channel or its connection is gone.
+    Lost(Error),
+    /// The server cancelled the consumer: the queue was deleted, or its node is down.
+    Cancelled,
+    /// Nobody takes deliveries any more.
+    Stopped,
+}
+
+impl Epoch {
+    /// Subscribes. The prefetch is asked for first: what comes before it has no bound.
+    pub(super) async fn begin(session: &Session, queue: &str, prefetch: NonZeroU16, keep: Keep) -> Result<Epoch, Error> {
+        let channel = Arc::new(session.channel().await?);
+        channel.basic_qos(prefetch.get(), BasicQosOptions { global: false }).await?;
+        let name = ShortString::try_new(queue).unwrap_or_default();
+        let (tag, options) = (ShortString::default(), BasicConsumeOptions::default());
+        let consumer = channel.basic_consume(name, tag, options, FieldTable::default()).await?;
+        let acks = Arc::new(Acks::new(prefetch));
+        let settle = Arc::new(Settler { acks: acks.clone(), _alive: keep });
+        let (telling_acks, telling_channel) = (acks.clone(), channel.clone());
+        let telling = tokio::spawn(async move { telling_acks.tell_all(&telling_channel).await });
+        Ok(Epoch { channel, consumer, acks, settle, telling })
+    }
+
+    /// Passes deliveries on, until they end.
+    pub(super) async fn deliver(&mut self, items: &mpsc::Sender<Item>) -> End {
+        loop {
+            let received = tokio::select! {
+                biased;
+                () = items.closed() => return End::Stopped,
+                received = self.consumer.next() => received,
+            };
+            let item = match received {
+                Some(Ok(received)) => self.item(received),
+                Some(Err(error)) => return End::Lost(error),
+                None => return End::Cancelled,
+            };
+            // Dropped when nobody takes it any more, which gives it back.
+            if items.send(item).await.is_err() {
+                return End::Stopped;
+            }
+        }
+    }
+
+    fn item(&self, received: Received) -> Item {
+        self.acks.deliver();
+        let (content, epitaph) = wire::content(&received.properties, received.data.into());
+        let delivery = Delivery::new(content, received.redelivered, received.delivery_tag, self.settle.clone());
+        Item { delivery: delivery.with_epitaph(epitaph), acks: self.acks.clone() }
+    }
+
+    /// The channel is gone: settling does nothing any more, and the same messages come again.
+    pub(super) fn lose(self) {
+        self.acks.die();
+    }
+
+    /// Takes nothing more, gives back what was not taken, and closes the channel once the rest is settled.
+    pub(super) async fn retire(mut self, is_cancelled: bool) {
+        if !is_cancelled {
+            self.cancel().await;
+        }
+        self.acks.retire();
+        // Ended by the channel's death too.
+        let _ = (&mut self.telling).await;
+        self.close_channel().await;
+    }
+
+    /// Tells what is settled, and leaves the rest to come again.
+    pub(super) async fn close(mut self) {
+        self.cancel().await;
+        self.acks.close();
+        let _ = (&mut self.telling).await;
+        self.acks.die();
+        self.close_channel().await;
+    }
+
+    /// Handles to what closing needs, for the time when the epoch itself is retiring.
+    pub(super) fn acks(&self) -> Arc<Acks> {
+        self.acks.clone()
+    }
+
+    async fn cancel(&mut self) {
+        if let Err(error) = self.channel.basic_cancel(self.consumer.tag(), BasicCancelOptions::default()).await {
+            tracing::debug!(%error, "the consumer's channel was gone before it was cancelled");
+            return self.acks.die();
+        }
+        // What came before the server knew.
+        while let Some(Ok(received)) = self.consumer.next().await {
+            drop(self.item(received));
+        }
+    }
+
+    async fn close_channel(&self) {
+        if let Err(error) = self.channel.close(200, "done".into()).await {
+            tracing::debug!(%error, "the consumer's channel was gone before it was closed");
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! One connection after another to the same servers: made when first wanted, and made again whenever it breaks.
+//!
+//! lapin's own recovery is not used: it leaves the prefetch out, and acks by tags of the connection before.
+
+use crate::{
+    address::Address,
+    dial::Dialer,
+    error::Failure,
+    session::{Events, Session},
+};
+use std::{sync::Arc, time::Duration};
+use taskq_core::BrokerError;
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant, sleep, sleep_until, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// A server that refused is asked again only when somebody wants it, and not more often than this.
+const AFTER_REFUSAL: Duration = Duration::from_secs(1);
+/// What closing may take.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// What a connection is for. The two are kept apart: at a memory alarm the server reads nothing more from a connection
+/// that publishes, and acks must go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Publish,
+    Consume,
+}
+
+impl Role {
+    pub(crate) fn short_name(self) -> &'static str {
+        match self {
+            Role::Publish => "pub",
+            Role::Consume => "con",
+        }
+    }
+}
+
+#[derive(Clone)]
+enum Phase {
+    /// Nobody has wanted a connection yet.
+    Idle,
+    Down(Option<Failure>),
+    Refused(Failure),
+    Up(Arc<Session>),
+    Closed,
+}
+
+#[derive(Clone)]
+struct Status {
+    phase: Phase,
+    /// Rounds over all servers that ended without a connection.
+    failed: u64,
+}
+
+/// How long a caller waits for a connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Patience {
+    /// Until this many rounds over all servers have failed.
+    Rounds(u64),
+    /// For ever, unless the servers refuse.
+    Endless,
+}
+
+/// The sessions of one role. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Link(Arc<Inner>);
+
+struct Inner {
+    role: Role,
+    status: watch::Sender<Status>,
+    wanted: Notify,
+    closing: CancellationToken,
+}
+
+impl Link {
+    /// A link that [`Link::keep_up`] must serve.
+    pub(crate) fn new(role: Role) -> Link {
+        let status = watch::Sender::new(Status { phase: Phase::Idle, failed: 0 });
+        Link(Arc::new(Inner { role, status, wanted: Notify::new(), closing: CancellationToken::new() }))
+    }
+
+    /// The present session, or the next one.
+    ///
+    /// # Errors
+    /// [`BrokerError::Denied`], [`BrokerError::Closed`], or what patience ended with.
+    pub(crate) async fn session(&self, patience: Patience) -> Result<Arc<Session>, BrokerError> {
+        let mut status = self.0.status.subscribe();
+        let before = status.borrow().failed;
+        self.0.wanted.notify_one();
+        loop {
+            let now = status.borrow_and_update().clone();
+            let failed = now.failed - before;
+            match (now.phase, patience) {
+                (Phase::Up(session), _) if !session.is_dead() => return Ok(session),
+                (Phase::Closed, _) => return Err(BrokerError::Closed),
+                (Phase::Refused(failure), _) if failed > 0 => return Err(failure.into()),
+                (Phase::Down(Some(failure)), Patience::Rounds(rounds)) if failed >= rounds => {
+                    return Err(failure.into());
+                }
+                _ => {}
+            }
+            if status.changed().await.is_err() {
+                return Err(BrokerError::Closed);
+            }
+        }
+    }
+
+    /// The present session, if there is one.
+    pub(crate) fn present(&self) -> Option<Arc<Session>> {
+        match &self.0.status.borrow().phase {
+            Phase::Up(session) if !session.is_dead() => Some(session.clone()),
+            _ => None,
+        }
+    }
+
+    /// Why there is no session.
+    pub(crate) fn failure(&self) -> Option<BrokerError> {
+        match &self.0.status.borrow().phase {
+            Phase::Down(Some(failure)) | Phase::Refused(failure) => Some(failure.clone().into()),
+            Phase::Closed => Some(BrokerError::Closed),
+            _ => None,
+        }
+    }
+
+    /// Closes the present session and makes no other. Resolves when that is done.
+    pub(crate) async fn close(&self) {
+        self.0.closing.cancel();
+        let mut status = self.0.status.subscribe();
+        // The supervisor may be gone, and the connection with it.
+        let _ = timeout(CLOSING, status.wait_for(|status| matches!(status.phase, Phase::Closed))).await;
+    }
+
+    /// Serves the link until it is closed.
+    pub(crate) async fn keep_up(self, addresses: Vec<Address>, connection_name: String) {
+        let supervisor = Supervisor { link: self.clone(), addresses, connection_name, epoch: 0, failures: 0 };
+        let closing = self.0.closing.clone();
+        closing.run_until_cancelled(supervisor.run()).await;
+        if let Some(session) = self.present() {
+            let _ = timeout(CLOSING, session.close()).await;
+        }
+        self.enter(Phase::Closed);
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.0.status.send_modify(|status| {
+            status.failed += u64::from(matches!(phase, Phase::Down(Some(_)) | Phase::Refused(_)));
+            status.phase = phase;
+        });
+    }
+}
+
+/// Makes the connections of one link.
+struct Supervisor {
+    link: Link,
+    addresses: Vec<Address>,
+    connection_name: String,
+    epoch: u64,
+    /// Rounds that failed since the last connection.
+    failures: u32,
+}
+
+impl Supervisor {
+    async fn run(mut self) {
+        self.link.0.wanted.notified().await;
+        let dialers = match self.dialers() {
+            Ok(dialers) => dialers,
+            Err(failure) => return self.link.enter(Phase::Refused(failure)),
+        };
+        loop {
+            let began = Instant::now();
+            match self.round(&dialers).await {
+                Ok((session, events)) => {
+                    self.failures = 0;
+                    self.link.enter(Phase::Up(session.clone()));
+                    tracing::info!(address = session.address, connection = self.connection_name, "connected to the broker");
+                    session.watch(events).await;
+                    tracing::warn!(address = session.address, connection = self.connection_name, "lost the connection to the broker");
+                    self.link.enter(Phase::Down(None));
+                }
+                Err(failure @ Failure::Refused { .. }) => {
+                    tracing::error!(?failure, "the broker refuses this user");
+                    self.link.enter(Phase::Refused(failure));
+                    sleep_until(began + AFTER_REFUSAL).await;
+                    self.link.0.wanted.notified().await;
+                }
+                Err(failure) => {
+                    tracing::warn!(?failure, "the broker cannot be reached; trying again");
+                    self.link.enter(Phase::Down(Some(failure)));
+                    sleep(self.pause()).await;
+                }
+            }
+        }
+    }
+
+    fn dialers(&self) -> Result<Vec<Dialer>, Failure> {
+        let dialer = |address: &Address| match self.link.0.role {
+            Role::Publish => Dialer::pooled(address.clone(), self.connection_name.clone()),
+            Role::Consume => Ok(Dialer::direct(address.clone(), self.connection_name.clone())),
+        };
+        self.addresses.iter().map(dialer).collect()
+    }
+
+    /// One attempt at each server, in random order, until one succeeds. A refusal counts more than a server that is down.
+    async fn round(&mut self, dialers: &[Dialer]) -> Result<(Arc<Session>, Events), Failure> {
+        let mut order: Vec<&Dialer> = dialers.iter().collect();
+        fastrand::shuffle(&mut order);
+        let mut worst = None;
+        for dialer in order {
+            match dialer.dial().await {
+                Ok((connection, events)) => {
+                    self.epoch += 1;
+                    let session = Session::new(self.epoch, dialer.address().shown(), connection);
+                    return Ok((Arc::new(session), events));
+                }
+                Err(failure) if matches!(worst, Some(Failure::Refused { .. })) => {
+                    tracing::debug!(?failure, "one of the brokers cannot be reached");
+                }
+                Err(failure) => worst = Some(failure),
+            }
+        }
+        Err(worst.unwrap_or(Failure::Unreachable { address: String::new(), reason: "no address is given".into() }))
+    }
+
+    /// Twice as long after each failure, with full jitter, so that clients of a server that came back do not come at once.
+    fn pause(&mut self) -> Duration {
+        let longest = SHORTEST_PAUSE.saturating_mul(1 << self.failures.min(10)).min(LONGEST_PAUSE);
+        self.failures += 1;
+        longest.mul_f64(fastrand::f64())
+    }
+}

@@ -1,0 +1,91 @@
+//! One message on its way: what is published, until when, and who waits.
+
+use crate::delay::Ticks;
+use bytes::Bytes;
+use std::time::{Duration, Instant};
+use taskq_core::{BrokerError, Content, Epitaph, Origin, Publish, TaskId};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+/// No clock reaches further.
+const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// The envelope beside the body, roughly.
+const ENVELOPE: usize = 512;
+
+pub(super) type Outcome = Result<(), BrokerError>;
+
+/// What keeps the memory of all waiting messages bounded; given back with the job.
+pub(super) struct Room {
+    pub(super) _count: OwnedSemaphorePermit,
+    pub(super) _bytes: OwnedSemaphorePermit,
+}
+
+pub(super) struct Job {
+    /// What its return, if there is one, is known by.
+    pub(super) id: TaskId,
+    pub(super) queue: String,
+    pub(super) content: Content,
+    pub(super) epitaph: Option<Epitaph>,
+    pub(super) origin: Origin,
+    pub(super) deadline: Instant,
+    /// Not to be delivered before.
+    pub(super) due: Option<Instant>,
+    /// It was handed to a channel that died: the server may have it.
+    pub(super) maybe_taken: bool,
+    /// It went by way of the delay levels.
+    pub(super) by_level: bool,
+    /// How often the server had no room.
+    pub(super) nacks: u32,
+    /// How often it was in a channel that the server closed.
+    pub(super) suspicions: u32,
+    pub(super) room: Option<Room>,
+    reply: oneshot::Sender<Outcome>,
+}
+
+impl Job {
+    pub(super) fn new(publish: Publish) -> (Job, oneshot::Receiver<Outcome>) {
+        let (reply, outcome) = oneshot::channel();
+        let now = Instant::now();
+        let job = Job {
+            // Without an id of its own a message would be returned to nobody.
+            id: publish.content.id().cloned().unwrap_or_default(),
+            queue: publish.queue,
+            content: publish.content,
+            epitaph: publish.epitaph,
+            origin: publish.origin,
+            deadline: now + publish.within.min(FAR),
+            due: publish.delay.map(|delay| now + delay.min(10 * FAR)),
+            maybe_taken: false,
+            by_level: false,
+            nacks: 0,
+            suspicions: 0,
+            room: None,
+            reply,
+        };
+        (job, outcome)
+    }
+
+    pub(super) fn body(&self) -> &Bytes {
+        self.content.body()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.body().len() + ENVELOPE
+    }
+
+    /// What is left of its delay.
+    pub(super) fn ticks(&self) -> Option<Ticks> {
+        let left = self.due?.saturating_duration_since(Instant::now());
+        Ticks::of(left, self.origin)
+    }
+
+    /// Whether nobody waits for it any more.
+    pub(super) fn is_forgotten(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    pub(super) fn finish(self, outcome: Outcome) {
+        // Whoever asked may have gone.
+        let _ = self.reply.send(outcome);
+    }
+}

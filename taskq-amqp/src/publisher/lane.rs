@@ -1,0 +1,361 @@
+//! The owner of one publishing channel: nobody else publishes on it, so that the order of calls is the order on the wire
+//! and every confirm is its own message's.
+
+use super::{
+    job::Job,
+    verdicts::Verdict,
+    window::{Decided, Window},
+};
+use crate::{
+    error,
+    link::{Link, Patience},
+    session::{Line, Session},
+    topology, wire,
+};
+use lapin::{
+    Channel,
+    options::{BasicPublishOptions, ConfirmSelectOptions},
+    types::ShortString,
+};
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use taskq_core::{BrokerError, Origin};
+use tokio::{sync::mpsc, time::sleep_until};
+use tokio_util::sync::CancellationToken;
+
+/// Without a queue that takes it a message is returned, not dropped.
+const MANDATORY: BasicPublishOptions = BasicPublishOptions { mandatory: true, immediate: false };
+
+/// Between attempts to open a channel on a connection that works.
+const REOPEN: Duration = Duration::from_millis(200);
+
+/// What closing waits for messages that are on their way.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// So many messages without a word from the server and without anybody waiting are let go of, with their channel.
+const MAX_ABANDONED: usize = 256;
+
+const FIRST_PARK: Duration = Duration::from_millis(50);
+const LONGEST_PARK: Duration = Duration::from_secs(1);
+
+/// What a lane is made of.
+pub(super) struct Setup {
+    pub(super) link: Link,
+    /// Host and port of the servers, for errors.
+    pub(super) servers: Arc<str>,
+    /// Whether delayed messages pass here, so that their levels must exist.
+    pub(super) has_delays: bool,
+    pub(super) closing: CancellationToken,
+}
+
+pub(super) struct Lane {
+    setup: Setup,
+    jobs: mpsc::Receiver<Job>,
+    /// To be handed over, in order.
+    waiting: VecDeque<Job>,
+    /// To be handed over later: the queue had no room.
+    parked: Vec<(Instant, Job)>,
+    window: Window,
+    /// So many of the next messages were in a channel that the server closed over one of them: they go one by one, and
+    /// the one that is at fault goes down alone.
+    suspects: usize,
+    /// Not later than the first moment at which something is to be done without anything having happened.
+    alarm: Option<Instant>,
+    /// Whether more messages may come.
+    is_accepting: bool,
+    /// When closing gives up on messages that are on their way.
+    ends_at: Option<Instant>,
+}
+
+/// Why a channel is used no further.
+enum Ending {
+    /// All is done, and nothing more comes.
+    Done,
+    Lost,
+}
+
+impl Lane {
+    pub(super) fn new(setup: Setup, jobs: mpsc::Receiver<Job>) -> Lane {
+        Lane {
+            setup,
+            jobs,
+            waiting: VecDeque::new(),
+            parked: Vec::new(),
+            window: Window::default(),
+            suspects: 0,
+            alarm: None,
+            is_accepting: true,
+            ends_at: None,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        while self.has_work().await {
+            let Some((session, channel)) = self.open().await else { continue };
+            if let Ending::Done = self.drive(&session, &channel).await {
+                break;
+            }
+        }
+        self.fail_all(|_| BrokerError::Closed);
+    }
+
+    /// Waits for the first message. `false` when none comes any more.
+    async fn has_work(&mut self) -> bool {
+        if !self.waiting.is_empty() || !self.parked.is_empty() {
+            return true;
+        }
+        let next = self.setup.closing.run_until_cancelled(self.jobs.recv()).await;
+        next.flatten().map(|job| self.accept(job)).is_some()
+    }
+
+    fn accept(&mut self, job: Job) {
+        self.wake_by(job.deadline);
+        self.waiting.push_back(job);
+    }
+
+    fn wake_by(&mut self, moment: Instant) {
+        self.alarm = Some(self.alarm.map_or(moment, |alarm| alarm.min(moment)));
+    }
+
+    /// Opens a channel as soon as there is a connection. Meanwhile messages come, and their time runs out. `None` when
+    /// no message is left.
+    async fn open(&mut self) -> Option<Opened> {
+        let opening = open_channel(self.setup.link.clone(), self.setup.has_delays);
+        tokio::pin!(opening);
+        while !self.waiting.is_empty() || !self.parked.is_empty() {
+            let alarm = self.alarm.unwrap_or_else(Instant::now);
+            tokio::select! {
+                opened = &mut opening => match opened {
+                    Ok(opened) => return Some(opened),
+                    Err(error) => self.fail_all(|_| error::again(&error)),
+                },
+                Some(job) = self.jobs.recv() => self.accept(job),
+                () = self.setup.closing.cancelled() => self.fail_all(|_| BrokerError::Closed),
+                () = sleep_until(alarm.into()) => self.tend(&Line::Dead),
+            }
+        }
+        None
+    }
+
+    /// Publishes on this channel until it dies.
+    async fn drive(&mut self, session: &Session, channel: &Arc<Channel>) -> Ending {
+        let mut line = session.line();
+        let mut batch = Vec::new();
+        while !self.is_done() {
+            let state = line.borrow_and_update().clone();
+            if state == Line::Open {
+                self.hand_over_all(channel);
+            }
+            let alarm = self.alarm;
+            tokio::select! {
+                biased;
+                decided = poll_fn(|cx| self.window.poll(cx)) => match decided {
+                    Ok(decided) => decided.into_iter().for_each(|decided| self.decide(decided)),
+                    Err(error) => {
+                        self.channel_died(session, &error);
+                        return Ending::Lost;
+                    }
+                },
+                _ = line.changed() => {}
+                taken = self.jobs.recv_many(&mut batch, 256), if self.is_accepting => {
+                    self.is_accepting = taken > 0;
+                    batch.drain(..).for_each(|job| self.accept(job));
+                }
+                () = self.setup.closing.cancelled(), if self.ends_at.is_none() => self.begin_end(),
+                () = sleep_until(alarm.unwrap_or_else(Instant::now).into()), if alarm.is_some() => {
+                    self.tend(&state);
+                    if self.window.abandoned() >= MAX_ABANDONED {
+                        self.give_up(channel).await;
+                        return Ending::Lost;
+                    }
+                }
+            }
+        }
+        Ending::Done
+    }
+
+    fn begin_end(&mut self) {
+        self.jobs.close();
+        let ends_at = Instant::now() + CLOSING;
+        self.ends_at = Some(ends_at);
+        self.wake_by(ends_at);
+    }
+
+    fn is_done(&self) -> bool {
+        let is_idle = self.waiting.is_empty() && self.parked.is_empty() && self.window.is_empty();
+        is_idle && !self.is_accepting || self.ends_at.is_some_and(|ends_at| Instant::now() >= ends_at)
+    }
+
+    /// Hands over what there is room for.
+    fn hand_over_all(&mut self, channel: &Arc<Channel>) {
+        while let Some(job) = self.waiting.front() {
+            let is_its_turn = self.suspects == 0 || self.window.is_empty();
+            if !job.is_forgotten() && !(is_its_turn && self.window.has_room_for(job)) {
+                return;
+            }
+            if let Some(job) = self.waiting.pop_front().filter(|job| !job.is_forgotten()) {
+                self.hand_over(channel.clone(), job);
+            }
+        }
+    }
+
+    fn hand_over(&mut self, channel: Arc<Channel>, mut job: Job) {
+        let properties = match wire::properties(&job.content, job.epitaph.as_ref(), &job.id) {
+            Ok(properties) => properties,
+            Err(error) => return job.finish(Err(error)),
+        };
+        let ticks = job.ticks();
+        let (exchange, key) = match ticks {
+            Some(ticks) => (ShortString::from(ticks.exchange()), ShortString::try_new(ticks.routing_key(&job.queue))),
+            None => (ShortString::default(), ShortString::try_new(job.queue.as_str())),
+        };
+        let Ok(key) = key else {
+            let queue = job.queue.clone();
+            return job.finish(Err(BrokerError::Unroutable { queue }));
+        };
+        job.by_level = ticks.is_some();
+        let body = job.body().clone();
+        let confirming = async move { channel.basic_publish(exchange, key, MANDATORY, &body, properties).await?.await };
+        self.window.insert(job, Box::pin(confirming));
+    }
+
+    fn decide(&mut self, (job, verdict): Decided) {
+        self.suspects = self.suspects.saturating_sub(1);
+        let queue = job.queue.clone();
+        match verdict {
+            Verdict::Confirmed => job.finish(Ok(())),
+            Verdict::Returned if job.by_level => {
+                let message = format!("the message for queue `{queue}` found no delay queue; did somebody delete `taskq.v1.delay.*`?");
+                job.finish(Err(BrokerError::other(message)));
+            }
+            Verdict::Returned => job.finish(Err(BrokerError::Unroutable { queue })),
+            Verdict::Nacked if job.by_level => job.finish(Err(BrokerError::Nacked { queue })),
+            Verdict::Nacked if job.origin == Origin::Caller => self.park(job),
+            Verdict::Nacked => job.finish(Err(BrokerError::Full { queue })),
+        }
+    }
+
+    /// Keeps a message until its queue may have room again.
+    fn park(&mut self, mut job: Job) {
+        let pause = FIRST_PARK.saturating_mul(1 << job.nacks.min(10)).min(LONGEST_PARK).mul_f64(0.5 + 0.5 * fastrand::f64());
+        let until = Instant::now() + pause;
+        job.nacks += 1;
+        self.wake_by(until);
+        self.parked.push((until, job));
+    }
+
+    /// Does what time asks for: messages whose time is over get an answer, and parked ones go on.
+    fn tend(&mut self, line: &Line) {
+        let now = Instant::now();
+        let is_over = |job: &Job| job.deadline <= now;
+        for job in self.window.expired(is_over) {
+            let queue = job.queue.clone();
+            job.finish(Err(BrokerError::Unconfirmed { queue }));
+        }
+        let (go_on, parked): (Vec<_>, Vec<_>) = self.parked.drain(..).partition(|(until, job)| *until <= now || is_over(job));
+        self.parked = parked;
+        self.waiting.extend(go_on.into_iter().map(|(_, job)| job));
+        let (over, waiting): (VecDeque<_>, VecDeque<_>) = self.waiting.drain(..).partition(is_over);
+        self.waiting = waiting;
+        for job in over {
+            let error = self.overdue(&job, line);
+            job.finish(Err(error));
+        }
+        let deadlines = self.waiting.iter().chain(self.window.jobs()).map(|job| job.deadline);
+        let parked = self.parked.iter().map(|(until, job)| job.deadline.min(*until));
+        self.alarm = deadlines.chain(parked).chain(self.ends_at).min();
+    }
+
+    /// Why a message was not handed over in time.
+    fn overdue(&self, job: &Job, line: &Line) -> BrokerError {
+        let queue = job.queue.clone();
+        match line {
+            _ if job.maybe_taken => BrokerError::Unconfirmed { queue },
+            _ if job.nacks > 0 => BrokerError::Full { queue },
+            Line::Blocked { reason } => BrokerError::Blocked { reason: reason.clone() },
+            Line::Open => BrokerError::Blocked { reason: "too many messages wait for their confirmation".into() },
+            Line::Dead => {
+                let unreachable = BrokerError::Unreachable { address: self.setup.servers.to_string(), source: None };
+                self.setup.link.failure().unwrap_or(unreachable)
+            }
+        }
+    }
+
+    /// What was in the channel goes again on the next one, first and in the same order.
+    fn channel_died(&mut self, session: &Session, error: &lapin::Error) {
+        let mut lost = self.window.drain();
+        if !session.is_dead() {
+            tracing::warn!(%error, messages = lost.len(), "the broker closed a publishing channel");
+            self.suspects = lost.len();
+            lost.iter_mut().for_each(|job| job.suspicions += 1);
+            if let Some(job) = lost.pop_if(|job| self.suspects == 1 && job.suspicions > 1) {
+                let error = error::of_queue(error, &job.queue, &session.address);
+                job.finish(Err(error));
+            }
+        }
+        self.again(lost);
+    }
+
+    fn again(&mut self, lost: Vec<Job>) {
+        for mut job in lost.into_iter().rev() {
+            job.maybe_taken = true;
+            self.waiting.push_front(job);
+        }
+    }
+
+    /// Lets go of a channel on which the server says nothing about too many messages.
+    async fn give_up(&mut self, channel: &Channel) {
+        tracing::warn!(messages = self.window.len(), "no confirmation of many messages: using another channel");
+        let lost = self.window.drain();
+        self.again(lost);
+        if let Err(error) = channel.close(200, "no confirmation".into()).await {
+            tracing::debug!(%error, "a silent channel did not close as it should");
+        }
+    }
+
+    fn fail_all(&mut self, why: impl Fn(&Job) -> BrokerError) {
+        for job in self.window.drain() {
+            let queue = job.queue.clone();
+            job.finish(Err(BrokerError::Unconfirmed { queue }));
+        }
+        let parked = self.parked.drain(..).map(|(_, job)| job);
+        for job in self.waiting.drain(..).chain(parked) {
+            let error = if job.maybe_taken { BrokerError::Unconfirmed { queue: job.queue.clone() } } else { why(&job) };
+            job.finish(Err(error));
+        }
+    }
+}
+
+type Opened = (Arc<Session>, Arc<Channel>);
+
+/// Opens a channel on the present connection or the next ones, until one opens.
+async fn open_channel(link: Link, has_delays: bool) -> Result<Opened, BrokerError> {
+    loop {
+        let session = link.session(Patience::Endless).await?;
+        match confirming_channel(&session, has_delays).await {
+            Ok(channel) => return Ok((session, Arc::new(channel))),
+            Err(error) if session.is_dead() => tracing::debug!(%error, "the connection died before a channel was open"),
+            Err(error) => {
+                let error = error::of_queue(&error, "taskq.v1.delay", &session.address);
+                if !error.is_retryable() {
+                    return Err(error);
+                }
+                tracing::warn!(%error, "no channel to publish on; trying again");
+                tokio::time::sleep(REOPEN).await;
+            }
+        }
+    }
+}
+
+async fn confirming_channel(session: &Session, has_delays: bool) -> Result<Channel, lapin::Error> {
+    let channel = session.channel().await?;
+    if has_delays {
+        topology::declare_levels(&channel).await?;
+    }
+    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    Ok(channel)
+}

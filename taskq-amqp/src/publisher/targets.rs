@@ -1,0 +1,94 @@
+//! Whether the queue of a delayed message exists: nobody would tell once it is due.
+
+use crate::{
+    error,
+    link::{Link, Patience},
+    runtime::Runtime,
+    session::{Line, Session},
+    topology,
+};
+use std::{
+    collections::HashSet,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+use taskq_core::BrokerError;
+
+/// Queues remembered; more are checked anew.
+const MAX_KNOWN: usize = 10_000;
+
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Queues that were seen to exist, once per connection.
+pub(super) struct Targets {
+    link: Link,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    epoch: u64,
+    queues: HashSet<String>,
+}
+
+impl Targets {
+    pub(super) fn new(link: Link) -> Targets {
+        Targets { link, known: Mutex::default() }
+    }
+
+    /// # Errors
+    /// [`BrokerError::Unroutable`], or what kept us from asking in time.
+    pub(super) async fn check(&self, queue: &str, deadline: Instant, runtime: &Runtime) -> Result<(), BrokerError> {
+        if self.link.present().is_some_and(|session| self.is_known(&session, queue)) {
+            return Ok(());
+        }
+        match runtime.by(deadline, self.ask(queue, runtime))?.await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.no_answer()),
+        }
+    }
+
+    async fn ask(&self, queue: &str, runtime: &Runtime) -> Result<(), BrokerError> {
+        loop {
+            let session = self.link.session(Patience::Endless).await?;
+            match topology::look(&session, queue).await {
+                Ok(_) => {
+                    self.remember(&session, queue);
+                    return Ok(());
+                }
+                Err(lost) if session.is_dead() => tracing::debug!(error = %lost, "asking about a queue again"),
+                Err(refusal) => {
+                    let refusal = error::of_queue(&refusal, queue, &session.address);
+                    if !refusal.is_retryable() {
+                        return Err(refusal);
+                    }
+                    // Until the deadline, which is the caller's to watch.
+                    let pause = runtime.by(Instant::now() + PAUSE, std::future::pending::<()>())?;
+                    let _ = pause.await;
+                }
+            }
+        }
+    }
+
+    fn no_answer(&self) -> BrokerError {
+        let blocked = self.link.present().and_then(|session| match &*session.line().borrow() {
+            Line::Blocked { reason } => Some(BrokerError::Blocked { reason: reason.clone() }),
+            _ => None,
+        });
+        let silent = || BrokerError::Unreachable { address: "the given servers".into(), source: None };
+        blocked.or_else(|| self.link.failure()).unwrap_or_else(silent)
+    }
+
+    fn is_known(&self, session: &Session, queue: &str) -> bool {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.epoch == session.epoch && known.queues.contains(queue)
+    }
+
+    fn remember(&self, session: &Session, queue: &str) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.epoch != session.epoch || known.queues.len() >= MAX_KNOWN {
+            *known = Known { epoch: session.epoch, queues: HashSet::new() };
+        }
+        known.queues.insert(queue.to_owned());
+    }
+}

@@ -1,0 +1,74 @@
+//! One connection from its handshake to its end. A session has a number, and nothing of one session is used in another.
+
+use futures_util::{Stream, StreamExt};
+use lapin::{Channel, Connection, Event};
+use std::pin::Pin;
+use tokio::sync::watch;
+
+/// What lapin says about a connection. Asked for once per connection: two listeners would share the events.
+pub(crate) type Events = Pin<Box<dyn Stream<Item = Event> + Send>>;
+
+/// How a connection is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Line {
+    Open,
+    /// The server reads nothing more from it at present.
+    Blocked { reason: String },
+    Dead,
+}
+
+/// A connection that has been made.
+pub(crate) struct Session {
+    /// The number of the connection among those of its link.
+    pub(crate) epoch: u64,
+    /// Host and port, without secrets.
+    pub(crate) address: String,
+    connection: Connection,
+    line: watch::Sender<Line>,
+}
+
+impl Session {
+    pub(crate) fn new(epoch: u64, address: String, connection: Connection) -> Session {
+        Session { epoch, address, connection, line: watch::Sender::new(Line::Open) }
+    }
+
+    pub(crate) fn line(&self) -> watch::Receiver<Line> {
+        self.line.subscribe()
+    }
+
+    pub(crate) fn is_dead(&self) -> bool {
+        *self.line.borrow() == Line::Dead || !self.connection.status().connected()
+    }
+
+    pub(crate) async fn channel(&self) -> Result<Channel, lapin::Error> {
+        self.connection.create_channel().await
+    }
+
+    /// Passes on what happens to the connection, until it is dead.
+    pub(crate) async fn watch(&self, mut events: Events) {
+        // What happened before there was a listener is seen by the connection's state alone.
+        while !self.is_dead() {
+            match events.next().await {
+                Some(Event::ConnectionBlocked(reason)) => {
+                    tracing::warn!(address = self.address, reason, "the broker takes no messages at present");
+                    self.line.send_replace(Line::Blocked { reason });
+                }
+                Some(Event::ConnectionUnblocked) => {
+                    tracing::info!(address = self.address, "the broker takes messages again");
+                    self.line.send_replace(Line::Open);
+                }
+                // An error of one channel comes by here too and leaves the connection as it is.
+                Some(_) => {}
+                None => break,
+            }
+        }
+        self.line.send_replace(Line::Dead);
+    }
+
+    pub(crate) async fn close(&self) {
+        if let Err(error) = self.connection.close(200, "closed".into()).await {
+            tracing::debug!(address = self.address, %error, "the connection did not close as it should");
+        }
+        self.line.send_replace(Line::Dead);
+    }
+}

@@ -1,0 +1,152 @@
+//! What taskq declares on the server.
+//!
+//! Arguments cannot be changed later, so only what a queue *is* goes into them; what operators tune (lengths, limits,
+//! timeouts) is left to policies. Whatever is ours has a version in its name.
+
+use crate::{
+    delay::{self, DELIVER, LEVELS},
+    session::Session,
+};
+use lapin::{
+    Channel, Error, ExchangeKind, Queue,
+    options::{ExchangeBindOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
+    types::{AMQPValue, FieldTable, ShortString},
+};
+use taskq_core::{QueueKind, QueueSpec};
+
+/// Takes what a queue of ours rejects.
+const DEAD_LETTERS: &str = "taskq.v1.dlx";
+
+/// Takes what has nowhere to go: without it, 32 such messages would stop all dead-lettering of the queue they come from.
+const UNROUTABLE: &str = "taskq.v1.unroutable";
+
+/// Turns off the default limit of RabbitMQ 4, under which twenty give-backs delete a healthy message, and makes what is
+/// given back return to its old place instead of the tail.
+const DELIVERY_LIMIT: i64 = 1_000_000;
+
+const EXCHANGE: ExchangeDeclareOptions =
+    ExchangeDeclareOptions { passive: false, durable: true, auto_delete: false, internal: false, nowait: false };
+
+const QUEUE: QueueDeclareOptions =
+    QueueDeclareOptions { passive: false, durable: true, exclusive: false, auto_delete: false, nowait: false };
+
+const CHECK: QueueDeclareOptions = QueueDeclareOptions { passive: true, ..QUEUE };
+
+/// Arguments of a queue or an exchange.
+#[derive(Default)]
+struct Arguments(FieldTable);
+
+impl Arguments {
+    fn of(queue_type: &'static str) -> Arguments {
+        Arguments::default().text("x-queue-type", queue_type)
+    }
+
+    fn text(mut self, name: &'static str, value: &str) -> Self {
+        self.0.insert(name.into(), AMQPValue::LongString(value.into()));
+        self
+    }
+
+    fn number(mut self, name: &'static str, value: i64) -> Self {
+        self.0.insert(name.into(), AMQPValue::LongLongInt(value));
+        self
+    }
+
+    /// A rejected or expired message is let go of only when its next queue has confirmed it. Needs `reject-publish`.
+    fn dead_lettered_safely(self) -> Self {
+        self.text("x-dead-letter-strategy", "at-least-once").text("x-overflow", "reject-publish")
+    }
+}
+
+/// Declares a queue, and what its messages may come to: delays, dead letters.
+///
+/// A name that is too long for AMQP was refused before.
+pub(crate) async fn declare(channel: &Channel, spec: &QueueSpec) -> Result<(), Error> {
+    declare_common(channel).await?;
+    if spec.is_dead_letters() {
+        return declare_dead_letters(channel, spec.name()).await;
+    }
+    declare_dead_letters(channel, &spec.dead_letter_name()).await?;
+    bind(channel, &spec.dead_letter_name(), DEAD_LETTERS, spec.name()).await?;
+    match spec.kind() {
+        QueueKind::Existing => check(channel, spec.name()).await.map(drop)?,
+        _ => queue(channel, spec.name(), arguments(spec)).await?,
+    }
+    bind(channel, spec.name(), DELIVER, &delay::delivered_key(spec.name())).await
+}
+
+fn arguments(spec: &QueueSpec) -> Arguments {
+    let arguments = match spec.kind() {
+        QueueKind::Classic => Arguments::of("classic").text("x-overflow", "reject-publish"),
+        _ => Arguments::of("quorum").number("x-delivery-limit", DELIVERY_LIMIT).dead_lettered_safely(),
+    };
+    let arguments = match spec.highest_priority() {
+        Some(highest) => arguments.number("x-max-priority", highest.into()),
+        None => arguments,
+    };
+    arguments.text("x-dead-letter-exchange", DEAD_LETTERS).text("x-dead-letter-routing-key", spec.name())
+}
+
+/// Must never refuse, so it has no bound and no dead letters of its own.
+async fn declare_dead_letters(channel: &Channel, name: &str) -> Result<(), Error> {
+    queue(channel, name, Arguments::of("quorum").number("x-delivery-limit", DELIVERY_LIMIT)).await
+}
+
+async fn declare_common(channel: &Channel) -> Result<(), Error> {
+    exchange(channel, UNROUTABLE, ExchangeKind::Fanout, Arguments::default()).await?;
+    queue(channel, UNROUTABLE, Arguments::of("quorum")).await?;
+    bind(channel, UNROUTABLE, UNROUTABLE, "").await?;
+    let caught = || Arguments::default().text("alternate-exchange", UNROUTABLE);
+    exchange(channel, DEAD_LETTERS, ExchangeKind::Direct, caught()).await?;
+    exchange(channel, DELIVER, ExchangeKind::Topic, caught()).await
+}
+
+/// Declares the levels that a delayed message passes.
+pub(crate) async fn declare_levels(channel: &Channel) -> Result<(), Error> {
+    declare_common(channel).await?;
+    // From the last level to the first, so that nothing leads to what is not there yet.
+    for bit in 0..LEVELS {
+        let (level, next) = (delay::level(bit), if bit == 0 { DELIVER.to_owned() } else { delay::level(bit - 1) });
+        let arguments = Arguments::of("quorum")
+            .dead_lettered_safely()
+            .number("x-message-ttl", delay::holds_millis(bit))
+            .text("x-dead-letter-exchange", &next);
+        exchange(channel, &level, ExchangeKind::Topic, Arguments::default()).await?;
+        queue(channel, &level, arguments).await?;
+        bind(channel, &level, &level, &delay::held_key(bit)).await?;
+        let (from, to, key) = (level.into(), next.into(), delay::passed_key(bit).into());
+        channel.exchange_bind(to, from, key, ExchangeBindOptions::default(), FieldTable::default()).await?;
+    }
+    Ok(())
+}
+
+/// Looks at a queue, on a channel of its own: if there is none, the server closes the channel.
+pub(crate) async fn look(session: &Session, name: &str) -> Result<Queue, Error> {
+    let channel = session.channel().await?;
+    let queue = check(&channel, name).await?;
+    if let Err(error) = channel.close(200, "done".into()).await {
+        tracing::debug!(%error, "a channel did not close as it should");
+    }
+    Ok(queue)
+}
+
+async fn check(channel: &Channel, name: &str) -> Result<Queue, Error> {
+    channel.queue_declare(short(name), CHECK, FieldTable::default()).await
+}
+
+async fn queue(channel: &Channel, name: &str, arguments: Arguments) -> Result<(), Error> {
+    channel.queue_declare(short(name), QUEUE, arguments.0).await.map(drop)
+}
+
+async fn exchange(channel: &Channel, name: &str, kind: ExchangeKind, arguments: Arguments) -> Result<(), Error> {
+    channel.exchange_declare(name.into(), kind, EXCHANGE, arguments.0).await
+}
+
+async fn bind(channel: &Channel, queue: &str, exchange: &str, key: &str) -> Result<(), Error> {
+    let (queue, exchange, key) = (short(queue), short(exchange), short(key));
+    channel.queue_bind(queue, exchange, key, QueueBindOptions::default(), FieldTable::default()).await
+}
+
+/// A name that was checked to fit.
+fn short(name: &str) -> ShortString {
+    ShortString::try_new(name).unwrap_or_default()
+}

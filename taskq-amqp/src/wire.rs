@@ -1,0 +1,354 @@
+//! The mapping between an AMQP message and ours: the only place that knows which property or header holds what.
+
+use crate::error::too_long;
+use bytes::Bytes;
+use lapin::{
+    BasicProperties,
+    types::{AMQPValue, FieldTable, ShortString},
+};
+use std::{borrow::Cow, collections::BTreeMap};
+use taskq_core::{
+    BrokerError, Content, ContentType, Epitaph, FailureKind, Foreign, Labels, Message, TaskFailure, TaskId, UnixMillis,
+    defaults::MAX_LABELS, wire,
+};
+
+/// Written to disk by the server before it is confirmed.
+const PERSISTENT: u8 = 2;
+
+/// What a foreign message's properties are called among its headers, so that they are not lost on the way through us.
+const PROPERTY: &str = "amqp.";
+
+/// The properties and headers of a message with this id.
+///
+/// # Errors
+/// [`BrokerError::Unsupported`] for a name that AMQP has no room for.
+pub(crate) fn properties(
+    content: &Content,
+    epitaph: Option<&Epitaph>,
+    id: &TaskId,
+) -> Result<BasicProperties, BrokerError> {
+    let properties = BasicProperties::default()
+        .with_message_id(short("the task id", id.as_str())?)
+        .with_delivery_mode(PERSISTENT);
+    let mut headers = Headers::default();
+    let properties = match content {
+        Content::Task(message) => of_message(message, properties, &mut headers)?,
+        Content::Foreign(foreign) => of_foreign(foreign, properties, &mut headers)?,
+    };
+    if let Some(epitaph) = epitaph {
+        headers.epitaph(epitaph);
+    }
+    Ok(properties.with_headers(headers.0.into()))
+}
+
+/// What a message of these properties and this body says.
+pub(crate) fn content(properties: &BasicProperties, body: Bytes) -> (Content, Option<Epitaph>) {
+    let headers = Received::of(properties);
+    let epitaph = headers.epitaph();
+    match headers.message(properties, body.clone()) {
+        Ok(message) => (message.into(), epitaph),
+        Err(reason) => (headers.foreign(properties, body, reason).into(), epitaph),
+    }
+}
+
+fn short(what: &str, text: &str) -> Result<ShortString, BrokerError> {
+    ShortString::try_new(text).map_err(|_| too_long(what))
+}
+
+fn of_message(
+    message: &Message,
+    properties: BasicProperties,
+    headers: &mut Headers,
+) -> Result<BasicProperties, BrokerError> {
+    headers.number(wire::HEADER_VERSION, wire::VERSION.into());
+    headers.number(wire::HEADER_ATTEMPT, message.attempt.into());
+    headers.number(wire::HEADER_RETRY, message.retry.into());
+    headers.number_if_any(wire::HEADER_ROUND, message.round);
+    headers.number_if_any(wire::HEADER_UNKNOWN, message.unknown);
+    headers.flag(wire::HEADER_CHECK, message.check);
+    headers.flag(wire::HEADER_TRACK, message.track);
+    headers.instant(wire::HEADER_ETA, message.eta);
+    headers.instant(wire::HEADER_EXPIRES, message.expires);
+    headers.instant(wire::HEADER_FIRST_FAILED, message.first_failed);
+    if let Some(traceparent) = &message.traceparent {
+        headers.text(wire::HEADER_TRACEPARENT, traceparent);
+    }
+    for (name, value) in &message.labels {
+        headers.0.insert(short("the name of a label", name)?, AMQPValue::LongString(value.as_str().into()));
+    }
+    let properties = properties
+        .with_type(short("the task's name", &message.task)?)
+        .with_content_type(message.content_type.as_str().into())
+        .with_correlation_id(short("the root's id", message.root.as_str())?)
+        .with_timestamp(message.created.0 / 1000);
+    Ok(match message.priority {
+        Some(priority) => properties.with_priority(priority),
+        None => properties,
+    })
+}
+
+fn of_foreign(
+    foreign: &Foreign,
+    mut properties: BasicProperties,
+    headers: &mut Headers,
+) -> Result<BasicProperties, BrokerError> {
+    if let Some(content_type) = &foreign.content_type {
+        properties = properties.with_content_type(short("the content type", content_type)?);
+    }
+    let mut room = MAX_LABELS;
+    for (name, value) in &foreign.headers {
+        // All headers must fit one frame; those of a message that came by another way may not.
+        let Some(left) = room.checked_sub(name.len() + value.len()) else { continue };
+        room = left;
+        match name.strip_prefix(PROPERTY) {
+            Some(property) => properties = with_property(properties, property, value),
+            None => drop(headers.0.insert(short("the name of a header", name)?, AMQPValue::LongString(value.as_str().into()))),
+        }
+    }
+    Ok(properties)
+}
+
+fn with_property(properties: BasicProperties, name: &str, value: &str) -> BasicProperties {
+    let Ok(text) = ShortString::try_new(value) else { return properties };
+    match name {
+        "type" => properties.with_type(text),
+        "content_encoding" => properties.with_content_encoding(text),
+        "correlation_id" => properties.with_correlation_id(text),
+        "reply_to" => properties.with_reply_to(text),
+        "app_id" => properties.with_app_id(text),
+        "timestamp" => value.parse().map_or(properties.clone(), |seconds| properties.with_timestamp(seconds)),
+        "priority" => value.parse().map_or(properties.clone(), |priority| properties.with_priority(priority)),
+        _ => properties,
+    }
+}
+
+/// Headers being written.
+#[derive(Default)]
+struct Headers(BTreeMap<ShortString, AMQPValue>);
+
+impl Headers {
+    fn number(&mut self, name: &'static str, number: u64) {
+        self.0.insert(name.into(), AMQPValue::LongLongInt(i64::try_from(number).unwrap_or(i64::MAX)));
+    }
+
+    fn number_if_any(&mut self, name: &'static str, number: u32) {
+        if number > 0 {
+            self.number(name, number.into());
+        }
+    }
+
+    fn instant(&mut self, name: &'static str, instant: Option<UnixMillis>) {
+        if let Some(UnixMillis(millis)) = instant {
+            self.number(name, millis);
+        }
+    }
+
+    fn flag(&mut self, name: &'static str, is_set: bool) {
+        if is_set {
+            self.0.insert(name.into(), AMQPValue::Boolean(true));
+        }
+    }
+
+    fn text(&mut self, name: &'static str, text: &str) {
+        self.0.insert(name.into(), AMQPValue::LongString(text.into()));
+    }
+
+    fn epitaph(&mut self, epitaph: &Epitaph) {
+        let failure = &epitaph.failure;
+        self.text(wire::HEADER_DEAD_KIND, failure.kind.as_str());
+        self.text(wire::HEADER_DEAD_ERROR, &failure.message);
+        self.text(wire::HEADER_DEAD_CHAIN, &serde_json::to_string(&failure.chain).unwrap_or_default());
+        self.number(wire::HEADER_DEAD_ATTEMPTS, failure.attempts.into());
+        self.text(wire::HEADER_DEAD_QUEUE, &epitaph.queue);
+        self.instant(wire::HEADER_DEAD_FIRST, Some(epitaph.first_failed));
+        self.instant(wire::HEADER_DEAD_LAST, Some(epitaph.last_failed));
+    }
+}
+
+/// Headers that came.
+struct Received<'a>(Option<&'a BTreeMap<ShortString, AMQPValue>>);
+
+impl<'a> Received<'a> {
+    fn of(properties: &'a BasicProperties) -> Self {
+        Received(properties.headers().as_ref().map(FieldTable::inner))
+    }
+
+    fn get(&self, name: &str) -> Option<&'a AMQPValue> {
+        self.0?.get(name)
+    }
+
+    fn text(&self, name: &str) -> Option<Cow<'a, str>> {
+        self.get(name).map(text_of)
+    }
+
+    /// A number that may be absent.
+    fn number(&self, name: &str) -> Result<Option<u64>, String> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        number_of(value).map(Some).ok_or_else(|| format!("header `{name}` is not a number: {}", text_of(value)))
+    }
+
+    fn small_number(&self, name: &str) -> Result<Option<u32>, String> {
+        let Some(number) = self.number(name)? else { return Ok(None) };
+        u32::try_from(number).map(Some).map_err(|_| format!("header `{name}` is too large a number: {number}"))
+    }
+
+    fn instant(&self, name: &str) -> Result<Option<UnixMillis>, String> {
+        Ok(self.number(name)?.map(UnixMillis))
+    }
+
+    fn flag(&self, name: &str) -> Result<bool, String> {
+        match self.get(name) {
+            None => Ok(false),
+            Some(AMQPValue::Boolean(is_set)) => Ok(*is_set),
+            Some(value) => match &*text_of(value) {
+                "true" => Ok(true),
+                "false" => Ok(false),
+                text => Err(format!("header `{name}` is neither true nor false: {text}")),
+            },
+        }
+    }
+
+    fn message(&self, properties: &BasicProperties, body: Bytes) -> Result<Message, String> {
+        let version = self.number(wire::HEADER_VERSION)?.ok_or("it has no header `taskq-v`: it is not a message of taskq")?;
+        if version == 0 || version > wire::VERSION.into() {
+            return Err(format!("it has format version {version}, and this worker reads up to {}", wire::VERSION));
+        }
+        if let Some(encoding) = given(properties.content_encoding()) {
+            return Err(format!("its content encoding `{encoding}` is unknown"));
+        }
+        let content_type = given(properties.content_type()).ok_or("it has no content type")?;
+        let content_type =
+            ContentType::parse(content_type).ok_or_else(|| format!("its content type `{content_type}` is unknown"))?;
+        let task = given(properties.kind()).ok_or("it names no task")?;
+        let mut message = Message::new(id_of(properties)?, task.to_owned(), content_type, body);
+        message.attempt = self.small_number(wire::HEADER_ATTEMPT)?.unwrap_or(1).max(1);
+        message.retry = self.small_number(wire::HEADER_RETRY)?.unwrap_or(0);
+        message.round = self.small_number(wire::HEADER_ROUND)?.unwrap_or(0);
+        message.unknown = self.small_number(wire::HEADER_UNKNOWN)?.unwrap_or(0);
+        message.check = self.flag(wire::HEADER_CHECK)?;
+        message.track = self.flag(wire::HEADER_TRACK)?;
+        message.eta = self.instant(wire::HEADER_ETA)?;
+        message.expires = self.instant(wire::HEADER_EXPIRES)?;
+        message.first_failed = self.instant(wire::HEADER_FIRST_FAILED)?;
+        message.priority = *properties.priority();
+        message.traceparent = self.text(wire::HEADER_TRACEPARENT).map(Cow::into_owned);
+        message.labels = self.labels();
+        if let Some(seconds) = properties.timestamp() {
+            message.created = UnixMillis(seconds.saturating_mul(1000));
+        }
+        if let Some(root) = given(properties.correlation_id()) {
+            message.root = root.into();
+        }
+        Ok(message)
+    }
+
+    fn labels(&self) -> Labels {
+        let is_label = |name: &str| !name.starts_with(wire::PREFIX) && name != wire::HEADER_TRACEPARENT;
+        self.of_sender().filter(|(name, _)| is_label(name)).map(|(name, value)| (name, value.into_owned())).collect()
+    }
+
+    /// All headers but those that the server adds. A message that is published with a server's `x-death` is taken for one
+    /// that goes in circles and is dropped at its next delay, by every RabbitMQ before 4.0.1.
+    fn of_sender(&self) -> impl Iterator<Item = (String, Cow<'a, str>)> + use<'a> {
+        let is_servers = |name: &str| name.starts_with("x-") || matches!(name, "CC" | "BCC");
+        let all = self.0.into_iter().flatten();
+        all.filter(move |(name, _)| !is_servers(name.as_str())).map(|(name, value)| (name.to_string(), text_of(value)))
+    }
+
+    fn foreign(&self, properties: &BasicProperties, body: Bytes, reason: String) -> Foreign {
+        let mut headers: BTreeMap<String, String> = self
+            .of_sender()
+            .filter(|(name, _)| !is_of_epitaph(name))
+            .map(|(name, value)| (name, value.into_owned()))
+            .collect();
+        for (name, value) in other_properties(properties) {
+            headers.insert(format!("{PROPERTY}{name}"), value);
+        }
+        let content_type = given(properties.content_type()).map(str::to_owned);
+        Foreign { reason, id: id_of(properties).ok(), content_type, headers, body }
+    }
+
+    fn epitaph(&self) -> Option<Epitaph> {
+        let kind = FailureKind::parse(&self.text(wire::HEADER_DEAD_KIND)?);
+        let instant = |name| self.instant(name).ok().flatten().unwrap_or_default();
+        let attempts = self.small_number(wire::HEADER_DEAD_ATTEMPTS).ok().flatten().unwrap_or_default();
+        let mut failure = TaskFailure::new(kind, self.text(wire::HEADER_DEAD_ERROR).unwrap_or_default(), attempts);
+        let chain = self.text(wire::HEADER_DEAD_CHAIN).unwrap_or_default();
+        failure.chain = serde_json::from_str(&chain).unwrap_or_default();
+        Some(Epitaph {
+            failure,
+            queue: self.text(wire::HEADER_DEAD_QUEUE).unwrap_or_default().into_owned(),
+            first_failed: instant(wire::HEADER_DEAD_FIRST),
+            last_failed: instant(wire::HEADER_DEAD_LAST),
+        })
+    }
+}
+
+fn is_of_epitaph(name: &str) -> bool {
+    name.starts_with("taskq-dead-")
+}
+
+/// The properties that [`Foreign`] has no field for.
+fn other_properties(properties: &BasicProperties) -> impl Iterator<Item = (&'static str, String)> {
+    let text = |property: &Option<ShortString>| given(property).map(str::to_owned);
+    [
+        ("type", text(properties.kind())),
+        ("content_encoding", text(properties.content_encoding())),
+        ("correlation_id", text(properties.correlation_id())),
+        ("reply_to", text(properties.reply_to())),
+        ("app_id", text(properties.app_id())),
+        ("timestamp", properties.timestamp().map(|seconds| seconds.to_string())),
+        ("priority", properties.priority().map(|priority| priority.to_string())),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name, value?)))
+}
+
+fn id_of(properties: &BasicProperties) -> Result<TaskId, String> {
+    let id = TaskId::from(given(properties.message_id()).ok_or("it has no message id")?);
+    id.check().map_err(|reason| format!("its message id {reason}"))?;
+    Ok(id)
+}
+
+fn given(property: &Option<ShortString>) -> Option<&str> {
+    property.as_ref().map(ShortString::as_str).filter(|text| !text.is_empty())
+}
+
+/// Clients of other languages choose their own integer types, and a message that passed through us as a foreign one has
+/// its numbers as text.
+fn number_of(value: &AMQPValue) -> Option<u64> {
+    match value {
+        AMQPValue::ShortShortInt(n) => u64::try_from(*n).ok(),
+        AMQPValue::ShortShortUInt(n) => Some(u64::from(*n)),
+        AMQPValue::ShortInt(n) => u64::try_from(*n).ok(),
+        AMQPValue::ShortUInt(n) => Some(u64::from(*n)),
+        AMQPValue::LongInt(n) => u64::try_from(*n).ok(),
+        AMQPValue::LongUInt(n) => Some(u64::from(*n)),
+        AMQPValue::LongLongInt(n) => u64::try_from(*n).ok(),
+        AMQPValue::LongString(text) => str::from_utf8(text.as_bytes()).ok()?.parse().ok(),
+        _ => None,
+    }
+}
+
+fn text_of(value: &AMQPValue) -> Cow<'_, str> {
+    match value {
+        AMQPValue::LongString(text) => String::from_utf8_lossy(text.as_bytes()),
+        AMQPValue::ShortString(text) => Cow::Borrowed(text.as_str()),
+        AMQPValue::Boolean(is_set) => Cow::Borrowed(if *is_set { "true" } else { "false" }),
+        AMQPValue::Timestamp(seconds) => Cow::Owned(seconds.to_string()),
+        AMQPValue::ShortShortInt(n) => Cow::Owned(n.to_string()),
+        AMQPValue::ShortInt(n) => Cow::Owned(n.to_string()),
+        AMQPValue::LongInt(n) => Cow::Owned(n.to_string()),
+        AMQPValue::LongLongInt(n) => Cow::Owned(n.to_string()),
+        AMQPValue::Float(n) => Cow::Owned(n.to_string()),
+        AMQPValue::Double(n) => Cow::Owned(n.to_string()),
+        AMQPValue::Void => Cow::Borrowed(""),
+        other => match number_of(other) {
+            Some(number) => Cow::Owned(number.to_string()),
+            None => Cow::Owned(serde_json::to_string(other).unwrap_or_default()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! What the tests of this crate share: a server, names that nobody else uses, and a line to it that can be cut.
+
+#![allow(dead_code, unreachable_pub, missing_docs, missing_debug_implementations)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+pub mod node;
+pub mod rabbit;
+pub mod relay;
+
+use bytes::Bytes;
+use std::{num::NonZeroU16, time::Duration};
+use taskq_amqp::AmqpBroker;
+use taskq_core::{Broker, Consumer, Content, ContentType, Delivery, Message, Publish, QueueSpec, TaskId};
+
+/// Longer than any one thing here takes; a test that waits so long has failed.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+pub fn amqp_url() -> String {
+    std::env::var("TASKQ_TEST_AMQP_URL").unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:5672/%2f".into())
+}
+
+/// The test server's address with another host and port, everything else unchanged.
+pub fn amqp_url_at(host_and_port: &str) -> String {
+    let url = amqp_url();
+    let (before, rest) = url.split_once('@').expect("the test server's URL has a user");
+    let vhost = rest.split_once('/').map_or("", |split| split.1);
+    format!("{before}@{host_and_port}/{vhost}")
+}
+
+pub fn unique(label: &str) -> String {
+    format!("amqp-test-{label}-{}", TaskId::new())
+}
+
+/// Runs `test` with a queue name of its own, and deletes that queue whatever comes of it.
+pub async fn with_queue<F: Future<Output = ()>>(label: &str, test: impl FnOnce(String) -> F) {
+    use futures_util::FutureExt;
+    let queue = unique(label);
+    let end = std::panic::AssertUnwindSafe(tokio::time::timeout(PATIENCE * 4, test(queue.clone()))).catch_unwind().await;
+    rabbit::delete(&amqp_url(), &[queue]).await;
+    match end {
+        Ok(in_time) => in_time.expect("the test did not end"),
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+/// A message that says who it is by the number in its body.
+pub fn numbered(number: usize) -> Message {
+    Message::new(TaskId::new(), "amqp.test", ContentType::MessagePack, Bytes::from(number.to_string()))
+}
+
+pub fn to(queue: &str, number: usize) -> Publish {
+    Publish::new(queue, numbered(number))
+}
+
+pub fn number_of(delivery: &Delivery) -> usize {
+    match &delivery.content {
+        Content::Task(message) => str::from_utf8(&message.body).unwrap().parse().unwrap(),
+        Content::Foreign(foreign) => panic!("not a task: {foreign:?}"),
+    }
+}
+
+pub async fn consume(broker: &AmqpBroker, queue: &str, prefetch: u16) -> Consumer {
+    broker.consume(&QueueSpec::new(queue), NonZeroU16::new(prefetch).unwrap()).await.unwrap()
+}
+
+pub async fn next(consumer: &mut Consumer) -> Delivery {
+    tokio::time::timeout(PATIENCE, consumer.next()).await.expect("no delivery came").expect("the consumer ended")
+}
+
+/// Asks until the answer is what is waited for.
+pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let asking = async {
+        loop {
+            match ask().await {
+                Some(answer) => return answer,
+                None => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("it did not come about: {what}"))
+}
