@@ -6,10 +6,12 @@ use std::fmt;
 /// How a URL is to be written; shown wherever one could not be used.
 const FORM: &str = "write it as `redis://[user:password@]host[:port][/database]`";
 
-/// A server and the user to be there.
+/// A server, or some nodes of a cluster, and the user to be there.
 #[derive(Clone)]
 pub(crate) struct Address {
-    info: ConnectionInfo,
+    first: ConnectionInfo,
+    #[cfg(feature = "cluster")]
+    nodes: Option<Vec<ConnectionInfo>>,
 }
 
 impl Address {
@@ -25,8 +27,36 @@ impl Address {
             format!("the Redis URL cannot be used ({reason}); {FORM}")
         };
         let info = url.into_connection_info().map_err(unusable)?;
-        let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
-        Ok(Address { info })
+        let first = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
+        Ok(Address {
+            first,
+            #[cfg(feature = "cluster")]
+            nodes: None,
+        })
+    }
+
+    /// # Errors
+    /// There is no URL, or one of them is unusable.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn cluster<U: AsRef<str>>(urls: impl IntoIterator<Item = U>) -> Result<Self, String> {
+        let nodes: Result<Vec<_>, String> =
+            urls.into_iter().map(|url| Address::parse(url.as_ref()).map(|address| address.first)).collect();
+        let nodes = nodes?;
+        let first = nodes.first().cloned().ok_or("a cluster needs the URL of one of its nodes at least")?;
+        Ok(Address { first, nodes: Some(nodes) })
+    }
+
+    /// The nodes to ask for the others, if this is a cluster.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn nodes(&self) -> Option<&[ConnectionInfo]> {
+        self.nodes.as_deref()
+    }
+
+    pub(crate) fn is_cluster(&self) -> bool {
+        #[cfg(feature = "cluster")]
+        return self.nodes.is_some();
+        #[cfg(not(feature = "cluster"))]
+        return false;
     }
 
     /// # Errors
@@ -39,17 +69,17 @@ impl Address {
 
     /// A client that does all of the handshake.
     pub(crate) fn client(&self) -> Result<Client, redis::RedisError> {
-        Client::open(self.info.clone())
+        Client::open(self.first.clone())
     }
 
     /// A client that leaves user and database to [`Address::handshake`], whose replies tell more than its own.
     pub(crate) fn bare_client(&self) -> Result<Client, redis::RedisError> {
-        Client::open(self.info.clone().set_redis_settings(RedisConnectionInfo::default()))
+        Client::open(self.first.clone().set_redis_settings(RedisConnectionInfo::default()))
     }
 
     /// What is said first on a connection of [`Address::bare_client`].
     pub(crate) fn handshake(&self) -> redis::Pipeline {
-        let settings = self.info.redis_settings();
+        let settings = self.first.redis_settings();
         let mut handshake = redis::pipe();
         if let Some(password) = settings.password() {
             let auth = handshake.cmd("AUTH");
@@ -69,7 +99,7 @@ impl Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.info.addr().fmt(f)
+        self.first.addr().fmt(f)
     }
 }
 

@@ -80,7 +80,7 @@ async fn look(shared: &Shared, id: &TaskId, enter: bool) -> Result<Option<Result
         },
         Err(trouble @ Trouble::Refused(_)) => Err(Seen::Refused(trouble)),
         Err(trouble) => {
-            tracing::debug!(task.id = %id, ?trouble, "looking for a result failed; looking again soon");
+            tracing::debug!(task.id = %id, error = %trouble, "looking for a result failed; looking again soon");
             Ok(None)
         }
     }

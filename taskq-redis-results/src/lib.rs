@@ -15,8 +15,13 @@
 //!
 //! Results are as durable as the Redis that keeps them: without `appendonly yes` a crash of Redis loses some, and with a
 //! `maxmemory-policy` other than `noeviction` Redis drops them when its memory is full.
+//!
+//! Features: `tls` for `rediss://` addresses, `cluster` for `RedisResults::cluster`. None is on by default.
 
 mod address;
+#[cfg(feature = "cluster")]
+mod cluster;
+mod connection;
 mod follow;
 mod keys;
 mod link;

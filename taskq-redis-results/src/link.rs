@@ -1,11 +1,15 @@
 //! The one connection for commands: made when it is needed, shared by all, made again when it breaks.
 
-use crate::{address::Address, trouble::Trouble};
+use crate::{
+    address::Address,
+    connection::{CONNECT_LIMIT, Connection},
+    trouble::Trouble,
+};
 use futures_util::{
     FutureExt,
     future::{BoxFuture, Shared},
 };
-use redis::{AsyncConnectionConfig, FromRedisValue, Pipeline, RedisError, aio::MultiplexedConnection};
+use redis::{FromRedisValue, Pipeline};
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -14,16 +18,10 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// How long a command that someone waits for may take in all, reconnects included.
 pub(crate) const COMMAND_LIMIT: Duration = Duration::from_secs(5);
-/// How long a connection may be silent with a command on it before it counts as dead.
-const RESPONSE_LIMIT: Duration = Duration::from_secs(4);
-/// How long connecting may take, the handshake included.
-pub(crate) const CONNECT_LIMIT: Duration = Duration::from_secs(3);
-/// Pipelines that wait to be written; past it callers wait too.
-const WRITE_BUFFER: usize = 1_000;
 /// The longest pause before the first, and before any further try to connect.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
-type Attempt = Shared<BoxFuture<'static, Result<MultiplexedConnection, Trouble>>>;
+type Attempt = Shared<BoxFuture<'static, Result<Connection, Trouble>>>;
 
 /// Answers commands over one multiplexed connection. Must be used inside the runtime that is to own the connection.
 pub(crate) struct Link {
@@ -63,7 +61,7 @@ impl Link {
         let mut last = Trouble::no_answer();
         loop {
             let (epoch, attempt) = self.attempt();
-            let asking = ask_once(attempt, commands);
+            let asking = ask_once(attempt.clone(), commands);
             let answer = match deadline {
                 None => asking.await,
                 Some(deadline) => match timeout_at(deadline, asking).await {
@@ -76,11 +74,13 @@ impl Link {
                     self.broke(epoch);
                     last = trouble;
                 }
-                Err(trouble @ Trouble::Refused(_)) => {
-                    self.broke(epoch);
-                    return Err(trouble);
+                answer => {
+                    // A user who was not let in may be later; one command that is forbidden breaks nothing.
+                    if attempt.peek().is_some_and(Result::is_err) {
+                        self.broke(epoch);
+                    }
+                    return answer;
                 }
-                answer => return answer,
             }
         }
     }
@@ -130,13 +130,10 @@ async fn ask_once<T: FromRedisValue>(attempt: Attempt, commands: &Pipeline) -> R
     Ok(commands.query_async(&mut connection).await?)
 }
 
-async fn connect_after(
-    pause: Duration,
-    address: Address,
-    shared: Arc<Mutex<Slot>>,
-) -> Result<MultiplexedConnection, Trouble> {
+async fn connect_after(pause: Duration, address: Address, shared: Arc<Mutex<Slot>>) -> Result<Connection, Trouble> {
     sleep(pause).await;
-    let connected = timeout(CONNECT_LIMIT, connect(&address)).await.unwrap_or_else(|_| Err(Trouble::no_answer()));
+    let connected =
+        timeout(CONNECT_LIMIT, Connection::open(&address)).await.unwrap_or_else(|_| Err(Trouble::no_answer()));
     let failures = std::mem::take(&mut slot(&shared).failures);
     match &connected {
         Ok(_) if failures > 0 => tracing::info!(%address, "connected to the result store again"),
@@ -145,34 +142,11 @@ async fn connect_after(
             slot(&shared).failures = failures;
             // Once per outage, not once per try.
             if failures == 1 {
-                tracing::warn!(%address, ?trouble, "the result store is away; trying again");
+                tracing::warn!(%address, error = %trouble, "the result store is away; trying again");
             }
         }
     }
     connected
-}
-
-async fn connect(address: &Address) -> Result<MultiplexedConnection, Trouble> {
-    #[cfg(feature = "tls")]
-    choose_crypto();
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(CONNECT_LIMIT))
-        .set_response_timeout(Some(RESPONSE_LIMIT))
-        .set_pipeline_buffer_size(WRITE_BUFFER);
-    let client = address.bare_client().map_err(unusable)?;
-    let mut connection = client.get_multiplexed_async_connection_with_config(&config).await.map_err(Trouble::Away)?;
-    let _: redis::Value = address.handshake().query_async(&mut connection).await.map_err(Trouble::of_handshake)?;
-    Ok(connection)
-}
-
-fn unusable(error: RedisError) -> Trouble {
-    Trouble::Refused(error.category().to_owned())
-}
-
-/// With more than one provider compiled in, rustls wants to be told which; an application's own choice stands.
-#[cfg(feature = "tls")]
-pub(crate) fn choose_crypto() {
-    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 #[cfg(test)]

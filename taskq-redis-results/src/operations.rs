@@ -1,10 +1,10 @@
 //! What is said to Redis, command by command.
 
 use crate::{link::COMMAND_LIMIT, live::Shared, trouble::Trouble};
+use futures_util::future::join_all;
 use redis::Value;
 use std::time::Duration;
 use taskq_core::{BoxError, ResultError, ResultRecord, Step, TaskId};
-use tokio::time::timeout;
 
 /// How long a process stays among those who wait for a task after it last looked; it looks every 15 seconds.
 const WAITER_TTL: Duration = Duration::from_secs(60);
@@ -21,14 +21,14 @@ end
 return false
 ";
 
-/// Keeps the record unless there is one of its round or a higher one, and tells those who wait.
+/// Keeps the record of `round` unless there is one of its round or a higher one, and tells those who wait.
 pub(crate) async fn store(
     shared: &Shared,
     id: &TaskId,
-    record: &ResultRecord,
+    round: u32,
+    ours: Vec<u8>,
     ttl: Duration,
 ) -> Result<Option<ResultRecord>, ResultError> {
-    let ours = record.encode();
     let mut lower = None;
     loop {
         let (kept, waiters) = put(shared, id, &ours, lower.as_deref(), ttl).await.map_err(|t| shared.error(t))?;
@@ -43,7 +43,7 @@ pub(crate) async fn store(
             continue;
         };
         let theirs = decoded(id, &bytes)?;
-        if theirs.round < record.round {
+        if theirs.round < round {
             lower = Some(bytes);
             continue;
         }
@@ -77,12 +77,14 @@ async fn wake(shared: &Shared, id: &TaskId, processes: &[String]) {
     if processes.is_empty() {
         return;
     }
-    let mut commands = redis::pipe();
-    for process in processes {
-        commands.cmd("PUBLISH").arg(shared.keys.wake(process)).arg(id.as_str()).ignore();
-    }
-    let told = timeout(WAKE_LIMIT, shared.link.ask::<()>(&commands, Some(WAKE_LIMIT))).await;
-    if !matches!(told, Ok(Ok(()))) {
+    // In a cluster every channel may be in another slot, so that they cannot share a pipeline.
+    let publish = if shared.link.address().is_cluster() { "SPUBLISH" } else { "PUBLISH" };
+    let told = join_all(processes.iter().map(async |process| {
+        let mut commands = redis::pipe();
+        commands.cmd(publish).arg(shared.keys.wake(process)).arg(id.as_str()).ignore();
+        shared.link.ask::<()>(&commands, Some(WAKE_LIMIT)).await
+    }));
+    if told.await.iter().any(Result::is_err) {
         tracing::debug!(task.id = %id, "those who wait for a result could not be told; they look by themselves soon");
     }
 }

@@ -50,6 +50,17 @@ impl RedisResults {
         RedisResults::at(Address::from_env(name))
     }
 
+    /// Results in the Redis or Valkey Cluster (7.0 or later) that these nodes belong to; one that answers is enough.
+    ///
+    /// ```
+    /// # use taskq_redis_results::RedisResults;
+    /// let results = RedisResults::cluster(["redis://node-1:6379", "redis://node-2:6379"]);
+    /// ```
+    #[cfg(feature = "cluster")]
+    pub fn cluster<U: AsRef<str>>(urls: impl IntoIterator<Item = U>) -> Self {
+        RedisResults::at(Address::cluster(urls))
+    }
+
     /// What all keys and channels begin with, `taskq` by default: apps with different prefixes do not see each other's
     /// results in one Redis. Without braces. Call it before the first use; it does not change handles cloned before.
     pub fn prefix(self, prefix: &str) -> Self {
@@ -87,10 +98,11 @@ impl ResultBackend for RedisResults {
         record: &'a ResultRecord,
         ttl: Duration,
     ) -> BoxFuture<'a, Result<Option<ResultRecord>, ResultError>> {
-        let (id, record) = (id.clone(), record.clone());
+        let (id, round) = (id.clone(), record.round);
         Box::pin(async move {
+            let ours = record.encode();
             self.live()?
-                .run_to_end(move |shared| async move { operations::store(&shared, &id, &record, ttl).await })
+                .run_to_end(move |shared| async move { operations::store(&shared, &id, round, ours, ttl).await })
                 .await
         })
     }

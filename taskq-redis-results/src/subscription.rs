@@ -1,10 +1,6 @@
 //! The one subscription of a process: it turns messages on the process's channel into wakes.
 
-use crate::{
-    link::{CONNECT_LIMIT, pause},
-    live::Shared,
-    trouble::Trouble,
-};
+use crate::{connection::CONNECT_LIMIT, link::pause, live::Shared, trouble::Trouble};
 use futures_util::StreamExt;
 use redis::aio::{PubSubSink, PubSubStream};
 use std::{sync::Arc, time::Duration};
@@ -17,7 +13,7 @@ use tokio::{
 /// A subscription that was silent this long is asked whether it is still there.
 const SILENCE: Duration = Duration::from_secs(15);
 /// How long it may take to answer that.
-const PONG_LIMIT: Duration = Duration::from_secs(4);
+const CONFIRM_LIMIT: Duration = Duration::from_secs(4);
 
 /// What others know of the subscription.
 #[derive(Default)]
@@ -40,44 +36,83 @@ pub(crate) async fn listen(shared: Arc<Shared>) {
     loop {
         shared.waiters.any().await;
         sleep(pause(failures)).await;
-        match timeout(CONNECT_LIMIT, subscribe(&shared)).await.unwrap_or_else(|_| Err(Trouble::no_answer())) {
-            Ok((sink, stream)) => {
+        match timeout(CONNECT_LIMIT, Ear::open(&shared)).await.unwrap_or_else(|_| Err(Trouble::no_answer())) {
+            Ok(ear) => {
                 failures = 1;
                 shared.subscription.made.send_modify(|made| *made += 1);
                 tokio::select! {
-                    () = hear(&shared, sink, stream) => {}
+                    () = hear(&shared, ear) => {}
                     () = shared.subscription.closing.notified() => {}
                 }
                 tracing::debug!(address = %shared.link.address(), "the subscription for results has ended");
             }
             Err(trouble) => {
+                // Once per outage, not once per try.
+                if failures == 1 {
+                    tracing::warn!(
+                        address = %shared.link.address(),
+                        error = %trouble,
+                        "no subscription to the result store: waits look for their results by themselves; trying again"
+                    );
+                }
                 failures = failures.saturating_add(1);
-                tracing::debug!(address = %shared.link.address(), ?trouble, "no subscription for results; trying again");
             }
         }
     }
 }
 
-async fn subscribe(shared: &Shared) -> Result<(PubSubSink, PubSubStream), Trouble> {
-    #[cfg(feature = "tls")]
-    crate::link::choose_crypto();
-    let (mut sink, stream) = shared.link.address().client()?.get_async_pubsub().await?.split();
-    sink.subscribe(shared.keys.wake(&shared.process)).await?;
-    Ok((sink, stream))
+/// One subscription to the process's channel, while it lasts.
+enum Ear {
+    Server(Box<PubSubSink>, Box<PubSubStream>),
+    #[cfg(feature = "cluster")]
+    Cluster(Box<crate::cluster::ShardSubscription>),
 }
 
-/// Passes wakes on until the connection is lost.
-async fn hear(shared: &Shared, mut sink: PubSubSink, mut stream: PubSubStream) {
+impl Ear {
+    async fn open(shared: &Shared) -> Result<Self, Trouble> {
+        #[cfg(feature = "tls")]
+        crate::connection::choose_crypto();
+        let (address, channel) = (shared.link.address(), shared.keys.wake(&shared.process));
+        #[cfg(feature = "cluster")]
+        if let Some(nodes) = address.nodes() {
+            let subscription = crate::cluster::ShardSubscription::open(nodes, channel).await?;
+            return Ok(Ear::Cluster(Box::new(subscription)));
+        }
+        let (mut sink, stream) = address.client()?.get_async_pubsub().await?.split();
+        sink.subscribe(channel).await?;
+        Ok(Ear::Server(Box::new(sink), Box::new(stream)))
+    }
+
+    /// The next message; `None` when there will be no more.
+    async fn next(&mut self) -> Option<Vec<u8>> {
+        match self {
+            Ear::Server(_, stream) => stream.next().await.map(|message| message.get_payload_bytes().to_vec()),
+            #[cfg(feature = "cluster")]
+            Ear::Cluster(subscription) => subscription.next().await,
+        }
+    }
+
+    async fn confirm(&mut self) -> Result<(), Trouble> {
+        match self {
+            Ear::Server(sink, _) => sink.ping::<redis::Value>().await.map(drop).map_err(Trouble::from),
+            #[cfg(feature = "cluster")]
+            Ear::Cluster(subscription) => subscription.confirm().await,
+        }
+    }
+}
+
+/// Passes wakes on until the subscription is lost.
+async fn hear(shared: &Shared, mut ear: Ear) {
     loop {
-        match timeout(SILENCE, stream.next()).await {
+        match timeout(SILENCE, ear.next()).await {
             Ok(Some(message)) => {
-                if let Ok(id) = std::str::from_utf8(message.get_payload_bytes()) {
+                if let Ok(id) = std::str::from_utf8(&message) {
                     shared.waiters.wake(&TaskId::from(id));
                 }
             }
             Ok(None) => return,
-            Err(_) => match timeout(PONG_LIMIT, sink.ping::<redis::Value>()).await {
-                Ok(Ok(_)) => {}
+            Err(_) => match timeout(CONFIRM_LIMIT, ear.confirm()).await {
+                Ok(Ok(())) => {}
                 _ => return,
             },
         }

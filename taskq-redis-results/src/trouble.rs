@@ -2,7 +2,7 @@
 
 use crate::address::Address;
 use redis::{ErrorKind, RedisError, ServerErrorKind};
-use std::io;
+use std::{fmt, io};
 use taskq_core::ResultError;
 
 /// Why there is no answer.
@@ -48,6 +48,15 @@ impl Trouble {
     }
 }
 
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Trouble::Refused(reason) => f.write_str(reason),
+            Trouble::Away(error) | Trouble::Failed(error) => error.fmt(f),
+        }
+    }
+}
+
 impl From<RedisError> for Trouble {
     fn from(error: RedisError) -> Self {
         use ServerErrorKind as S;
@@ -57,6 +66,7 @@ impl From<RedisError> for Trouble {
             _ if matches!(error.code(), Some("NOAUTH" | "WRONGPASS")) => Trouble::Refused(said(&error)),
             ErrorKind::Io
             | ErrorKind::Parse
+            | ErrorKind::ClusterConnectionNotFound
             | ErrorKind::Server(
                 S::BusyLoading | S::MasterDown | S::ReadOnly | S::TryAgain | S::ClusterDown | S::Moved | S::Ask,
             ) => Trouble::Away(error),

@@ -1,13 +1,14 @@
 //! Redis servers for tests: the one that is there, and private ones that may be killed.
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use redis::{Client, aio::MultiplexedConnection};
 use std::{
     collections::BTreeMap,
     net::{TcpListener, TcpStream},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 use taskq_core::{End, ResultRecord};
@@ -36,16 +37,25 @@ pub struct Server {
 
 impl Server {
     pub async fn start(options: &[&str]) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let options = options.iter().map(|option| option.to_string()).collect();
-        let mut server = Server { port, options, directory: tempfile::tempdir().unwrap(), process: None };
-        server.run().await;
-        server
+        let options: Vec<String> = options.iter().map(|option| option.to_string()).collect();
+        for _ in 0..10 {
+            let directory = tempfile::tempdir().unwrap();
+            let mut server = Server { port: free_port(), options: options.clone(), directory, process: None };
+            if server.try_run().await {
+                return server;
+            }
+        }
+        panic!("redis-server ends as soon as it is started with {options:?}");
     }
 
     /// Starts the server again on the port and the data that it had.
     pub async fn run(&mut self) {
-        let process = Command::new("redis-server")
+        assert!(self.try_run().await, "port {} was taken while the server was down", self.port);
+    }
+
+    /// Whether the server runs, and not another one on its port.
+    async fn try_run(&mut self) -> bool {
+        let mut process = Command::new("redis-server")
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""])
             .args(["--appendonly", "yes", "--appendfsync", "always"])
             .arg("--dir")
@@ -54,8 +64,20 @@ impl Server {
             .stdout(Stdio::null())
             .spawn()
             .expect("no redis-server; install it with `apt-get install redis-server`");
-        self.process = Some(process);
-        eventually("the server listens", async || TcpStream::connect(("127.0.0.1", self.port)).is_ok()).await;
+        let started = async {
+            while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+                if process.try_wait().unwrap().is_some() {
+                    return;
+                }
+                sleep(Duration::from_millis(10)).await;
+            }
+            // One that found its port taken ends a moment after another one has answered on it.
+            sleep(Duration::from_millis(50)).await;
+        };
+        ended(started).await;
+        let runs = process.try_wait().unwrap().is_none();
+        self.process = runs.then_some(process);
+        runs
     }
 
     pub fn kill(&mut self) {
@@ -89,6 +111,20 @@ impl Server {
     /// A connection for the test itself.
     pub async fn connect(&self) -> MultiplexedConnection {
         Client::open(self.url()).unwrap().get_multiplexed_async_connection().await.unwrap()
+    }
+}
+
+/// A port that no other test of this process is given, outside the range of outgoing connections, with a free
+/// companion for talk among the nodes of a cluster.
+fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    loop {
+        let offset = std::process::id().wrapping_mul(97).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000;
+        let port = 11_000 + offset as u16;
+        if free(port) && free(port + 10_000) {
+            return port;
+        }
     }
 }
 
