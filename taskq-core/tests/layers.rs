@@ -73,6 +73,7 @@ fn crate_imports(text: &str) -> Vec<String> {
 
 #[test]
 fn the_reader_of_imports_sees_every_form() {
-    let text = "use crate::{\n    app::App,\n    error::{A, B},\n    task,\n};\nuse crate::kiq::Kiq;\ncrate::panic::catch();";
+    let text =
+        "use crate::{\n    app::App,\n    error::{A, B},\n    task,\n};\nuse crate::kiq::Kiq;\ncrate::panic::catch();";
     assert_eq!(crate_imports(text), ["app", "error", "task", "kiq", "panic"]);
 }

@@ -9,12 +9,18 @@
 mod admit;
 mod embedded;
 mod execute;
+#[cfg(feature = "worker-main")]
+#[doc(hidden)]
+pub mod main;
 mod patience;
 mod plan;
 mod process;
 mod receive;
 mod settle;
 
+#[cfg(feature = "worker-main")]
+#[doc(inline)]
+pub use crate::__worker_main as main;
 pub(crate) use embedded::Embedded;
 pub use plan::{QueuePlan, WorkerPlan};
 
