@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use taskq::prelude::*;
 
 /// What the task needs from the app. In production it sends mail; in a test it remembers.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Outbox {
     sent: Mutex<Vec<String>>,
 }
