@@ -4,7 +4,6 @@ use crate::{
     app::App,
     broker::Publish,
     clock::UnixMillis,
-    defaults::START_LIMIT,
     delivery::{Consumer, Delivery},
     error::BrokerError,
     failure::FailureKind,
@@ -14,7 +13,13 @@ use crate::{
     queue::QueueSpec,
 };
 use bytes::Bytes;
-use std::num::NonZeroU16;
+use std::{num::NonZeroU16, time::Duration};
+
+/// How long the next letter may take to come.
+const NEXT_LETTER: Duration = Duration::from_secs(2);
+/// How often, and how far apart, it is looked whether letters are back.
+const LOOKS: u32 = 100;
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// One message that was given up on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,13 +100,14 @@ impl DeadLetters {
     /// # Errors
     /// As [`DeadLetters::count`].
     pub async fn list(&self, limit: usize) -> Result<Vec<DeadLetter>, BrokerError> {
-        let mut letters = Vec::new();
         let mut held = Vec::new();
         let mut visit = self.visit(limit).await?;
         while let Some(delivery) = visit.next().await? {
-            letters.push(DeadLetter::new(&delivery.content, delivery.epitaph.as_ref(), &self.queue));
             held.push(delivery);
         }
+        let letter = |held: &Delivery| DeadLetter::new(&held.content, held.epitaph.as_ref(), &self.queue);
+        let letters = held.iter().map(letter).collect();
+        self.leave(visit, held).await;
         Ok(letters)
     }
 
@@ -110,8 +116,12 @@ impl DeadLetters {
     /// # Errors
     /// As [`DeadLetters::count`].
     pub async fn get(&self, id: impl Into<TaskId>) -> Result<Option<DeadLetter>, BrokerError> {
-        let found = self.find(&id.into()).await?;
-        Ok(found.map(|(delivery, _held)| DeadLetter::new(&delivery.content, delivery.epitaph.as_ref(), &self.queue)))
+        let (mut visit, mut held) = (self.visit(usize::MAX).await?, Vec::new());
+        let found = visit.find(&id.into(), &mut held).await?;
+        let letter = found.as_ref().map(|found| DeadLetter::new(&found.content, found.epitaph.as_ref(), &self.queue));
+        held.extend(found);
+        self.leave(visit, held).await;
+        Ok(letter)
     }
 
     /// Sends a letter back to its queue as a first attempt of the next round, and takes it out of the dead letters once
@@ -121,9 +131,13 @@ impl DeadLetters {
     /// As [`DeadLetters::count`], and whatever keeps the message from being published. The letter is then still there.
     pub async fn replay(&self, id: impl Into<TaskId>) -> Result<Option<TaskHandle<()>>, BrokerError> {
         let id = id.into();
-        let Some((delivery, _held)) = self.find(&id).await? else { return Ok(None) };
-        let round = self.send_again(delivery).await?;
-        Ok(Some(TaskHandle::new(self.app.clone(), id, true).of_round(round)))
+        let (mut visit, mut held) = (self.visit(usize::MAX).await?, Vec::new());
+        let round = match visit.find(&id, &mut held).await? {
+            Some(letter) => Some(self.send_again(letter).await?),
+            None => None,
+        };
+        self.leave(visit, held).await;
+        Ok(round.map(|round| TaskHandle::new(self.app.clone(), id, true).of_round(round)))
     }
 
     /// Replays the oldest letters, at most `limit`; says how many were sent. Letters that could not be read stay.
@@ -141,6 +155,7 @@ impl DeadLetters {
             self.send_again(delivery).await?;
             sent += 1;
         }
+        self.leave(visit, unreadable).await;
         Ok(sent)
     }
 
@@ -164,17 +179,18 @@ impl DeadLetters {
         Ok(round)
     }
 
-    /// The letter of this id, and those before it, which are held so that they keep their places.
-    async fn find(&self, id: &TaskId) -> Result<Option<(Delivery, Vec<Delivery>)>, BrokerError> {
-        let mut held = Vec::new();
-        let mut visit = self.visit(usize::MAX).await?;
-        while let Some(delivery) = visit.next().await? {
-            if delivery.content.id() == Some(id) {
-                return Ok(Some((delivery, held)));
+    /// Puts back what was held, and waits a little until it can be seen again: a look that follows at once would miss it.
+    async fn leave(&self, visit: Visit, held: Vec<Delivery>) {
+        let (count, before) = (held.len() as u64, self.count().await.unwrap_or(0));
+        // The consumer goes first, so that what is put back does not come straight to it again.
+        drop(visit);
+        drop(held);
+        for _ in 0..LOOKS {
+            match self.count().await {
+                Ok(now) if now < before + count => tokio::time::sleep(LOOK_AGAIN).await,
+                _ => return,
             }
-            held.push(delivery);
         }
-        Ok(None)
     }
 
     fn spec(&self) -> QueueSpec {
@@ -199,11 +215,22 @@ struct Visit {
 }
 
 impl Visit {
+    /// The letter of this id; those before it are held, so that they do not come again.
+    async fn find(&mut self, id: &TaskId, held: &mut Vec<Delivery>) -> Result<Option<Delivery>, BrokerError> {
+        while let Some(delivery) = self.next().await? {
+            if delivery.content.id() == Some(id) {
+                return Ok(Some(delivery));
+            }
+            held.push(delivery);
+        }
+        Ok(None)
+    }
+
     async fn next(&mut self) -> Result<Option<Delivery>, BrokerError> {
         let Some(consumer) = self.consumer.as_mut().filter(|_| self.left > 0) else { return Ok(None) };
         self.left -= 1;
         // Somebody else may have taken letters meanwhile; then fewer come than were counted.
-        match tokio::time::timeout(START_LIMIT / 30, consumer.next()).await {
+        match tokio::time::timeout(NEXT_LETTER, consumer.next()).await {
             Ok(delivery) => Ok(delivery),
             Err(_) => Ok(None),
         }
