@@ -1,5 +1,7 @@
 //! The contract of a [`ResultBackend`]: one test function per promise, and [`results_suite!`](crate::results_suite) to run all of them.
 
+#![allow(clippy::expect_used, clippy::print_stdout, reason = "a test fails by panicking, and says what it leaves out")]
+
 mod steps;
 mod store;
 mod wait;
