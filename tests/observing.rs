@@ -79,7 +79,12 @@ async fn the_first_middleware_is_outermost_and_sees_every_outcome(stage: Stage) 
     let app = stage.start(stage.app().with_middleware(notes("outer")).with_middleware(notes("inner"))).await;
     assert!(second_time_lucky.kiq().on(&app).await.unwrap().wait_result().await.unwrap().is_ok());
     let run = |attempt, what| {
-        [format!("outer {attempt} begins"), format!("inner {attempt} begins"), format!("inner {what}"), format!("outer {what}")]
+        [
+            format!("outer {attempt} begins"),
+            format!("inner {attempt} begins"),
+            format!("inner {what}"),
+            format!("outer {what}"),
+        ]
     };
     assert_eq!(log.texts(), [run(1, "failed"), run(2, "done")].concat());
     assert!(hang.kiq().on(&app).await.unwrap().wait_result().await.unwrap().is_err());
@@ -130,15 +135,8 @@ async fn an_observer_hears_of_every_step(stage: Stage) {
     let events = Events(Arc::default());
     let app = stage.start(stage.app().with_observer(events.clone())).await;
     assert!(second_time_lucky.kiq().on(&app).await.unwrap().wait_result().await.unwrap().is_ok());
-    let wanted = [
-        "published",
-        "started 1",
-        "finished: retry",
-        "settled: Ack",
-        "started 2",
-        "finished: done",
-        "settled: Ack",
-    ];
+    let wanted =
+        ["published", "started 1", "finished: retry", "settled: Ack", "started 2", "finished: done", "settled: Ack"];
     eventually("all has been settled", || async { events.0.lock().unwrap().len() == wanted.len() }).await;
     let mut seen = events.0.lock().unwrap().clone();
     // The confirm of a publish may come after the run began.

@@ -31,7 +31,11 @@ impl Broker for Plain {
     fn publish(&self, message: Publish) -> BoxFuture<'_, Result<(), BrokerError>> {
         self.0.publish(message)
     }
-    fn consume<'a>(&'a self, queue: &'a QueueSpec, prefetch: NonZeroU16) -> BoxFuture<'a, Result<Consumer, BrokerError>> {
+    fn consume<'a>(
+        &'a self,
+        queue: &'a QueueSpec,
+        prefetch: NonZeroU16,
+    ) -> BoxFuture<'a, Result<Consumer, BrokerError>> {
         self.0.consume(queue, prefetch)
     }
     fn inspect<'a>(&'a self, queue: &'a str) -> BoxFuture<'a, Result<QueueInfo, BrokerError>> {
@@ -48,7 +52,10 @@ async fn a_worker_without_a_state_that_its_tasks_take_does_not_start() {
     let error = app.worker().run_until(std::future::pending::<()>()).await.unwrap_err();
     let text = error.to_string();
     assert!(matches!(error, WorkerError::MissingState { .. }), "{text}");
-    assert!(text.contains("setup::query") && text.contains("setup.rs:") && text.contains("State<setup::Pool>"), "{text}");
+    assert!(
+        text.contains("setup::query") && text.contains("setup.rs:") && text.contains("State<setup::Pool>"),
+        "{text}"
+    );
     assert!(text.contains(".with_state("), "{text}");
 }
 

@@ -95,11 +95,7 @@ impl Engine {
         self.publisher.publish(publish, &self.runtime).await
     }
 
-    pub(crate) async fn consume(
-        self: Arc<Self>,
-        queue: String,
-        prefetch: NonZeroU16,
-    ) -> Result<Consumer, BrokerError> {
+    pub(crate) async fn consume(self: Arc<Self>, queue: String, prefetch: NonZeroU16) -> Result<Consumer, BrokerError> {
         self.check_open()?;
         let subscribing = subscribe(self.subscriber.clone(), queue, prefetch, PATIENCE, self.clone());
         self.runtime.run(subscribing).await
@@ -153,7 +149,9 @@ impl Drop for Engine {
 /// RabbitMQ's names are AMQP short strings, and a delayed message's key has the queue's name in it.
 fn check_name(spec: &QueueSpec) -> Result<(), BrokerError> {
     let name = if spec.is_dead_letters() { &spec.name()[..spec.name().len() - ".dead".len()] } else { spec.name() };
-    QueueSpec::new(name).check().map_err(|reason| BrokerError::Unsupported { what: format!("a queue name that {reason}") })
+    QueueSpec::new(name)
+        .check()
+        .map_err(|reason| BrokerError::Unsupported { what: format!("a queue name that {reason}") })
 }
 
 /// What the server answers about a queue, if it does in time.
@@ -170,4 +168,3 @@ async fn answered<T>(
         }),
     }
 }
-

@@ -133,7 +133,8 @@ mod tests {
         let Some(BrokerError::Mismatch { wanted, found, .. }) = mismatch(text) else { panic!() };
         assert_eq!([&*wanted, &*found], ["not set", "5"]);
 
-        let cut = "PRECONDITION_FAILED - inequivalent arg 'durable' for queue 'q' in vhost '/': received 'true' but cur";
+        let cut =
+            "PRECONDITION_FAILED - inequivalent arg 'durable' for queue 'q' in vhost '/': received 'true' but cur";
         let Some(BrokerError::Mismatch { wanted, found, .. }) = mismatch(cut) else { panic!() };
         assert_eq!([&*wanted, &*found], ["true", "another value"]);
         assert!(mismatch("PRECONDITION_FAILED - unknown delivery tag 1").is_none());

@@ -62,7 +62,7 @@ pub struct Model {
 /// The first attempt at "busy" fails and is run again; an empty message fails for good.
 #[task(
     name = "chat.process",
-    queue = "chat",
+    queue = "my_app.chat",
     retry = 3,
     timeout = "300s",
     backoff = "exp(1s, max = 60s)",
@@ -82,7 +82,7 @@ pub async fn process_chat(
 }
 
 /// Welcomes a user by mail.
-#[task(queue = "mail")]
+#[task(queue = "my_app.mail")]
 pub async fn welcome(user: u64) -> String {
     format!("welcome, user {user}")
 }
@@ -100,5 +100,5 @@ pub fn broker() -> App {
         .with_result_backend(RedisResults::new(variable("TASKQ_REDIS_URL", "redis://localhost:6379")))
         .with_state(Model { name: "eliza".to_owned() })
         .with_default_queue(variable("MY_APP_QUEUE", "my_app"))
-        .with_queue(QueueSpec::new("mail").priorities(10))
+        .with_queue(QueueSpec::new("my_app.mail").priorities(10))
 }

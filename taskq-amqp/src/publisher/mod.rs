@@ -53,7 +53,11 @@ pub(crate) struct Publisher {
 }
 
 impl Publisher {
-    pub(crate) fn start(link: Link, servers: &str, runtime: &Runtime) -> Result<(Publisher, Vec<JoinHandle<()>>), BrokerError> {
+    pub(crate) fn start(
+        link: Link,
+        servers: &str,
+        runtime: &Runtime,
+    ) -> Result<(Publisher, Vec<JoinHandle<()>>), BrokerError> {
         let closing = CancellationToken::new();
         let (mut lanes, mut running) = (Vec::new(), Vec::new());
         for number in 0..=DIRECT_LANES {
@@ -105,7 +109,8 @@ impl Publisher {
         match runtime.by(job.deadline, both)?.await {
             Ok(room) => room.ok_or(BrokerError::Closed),
             Err(_) => {
-                let reason = format!("{MAX_UNCONFIRMED} messages or {MAX_UNCONFIRMED_KIB} KiB wait for their confirmation");
+                let reason =
+                    format!("{MAX_UNCONFIRMED} messages or {MAX_UNCONFIRMED_KIB} KiB wait for their confirmation");
                 Err(self.link.failure().unwrap_or(BrokerError::Blocked { reason }))
             }
         }

@@ -35,7 +35,8 @@ pub fn unique(label: &str) -> String {
 pub async fn with_queue<F: Future<Output = ()>>(label: &str, test: impl FnOnce(String) -> F) {
     use futures_util::FutureExt;
     let queue = unique(label);
-    let end = std::panic::AssertUnwindSafe(tokio::time::timeout(PATIENCE * 4, test(queue.clone()))).catch_unwind().await;
+    let end =
+        std::panic::AssertUnwindSafe(tokio::time::timeout(PATIENCE * 4, test(queue.clone()))).catch_unwind().await;
     rabbit::delete(&amqp_url(), &[queue]).await;
     match end {
         Ok(in_time) => in_time.expect("the test did not end"),

@@ -8,7 +8,9 @@ use lapin::{
 
 pub async fn channel(url: &str) -> (Connection, Channel) {
     let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap_or_else(|error| {
-        panic!("no RabbitMQ at TASKQ_TEST_AMQP_URL or on localhost ({error}); `apt-get install rabbitmq-server` has one")
+        panic!(
+            "no RabbitMQ at TASKQ_TEST_AMQP_URL or on localhost ({error}); `apt-get install rabbitmq-server` has one"
+        )
     });
     let channel = connection.create_channel().await.unwrap();
     channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();

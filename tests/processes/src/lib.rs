@@ -1,0 +1,41 @@
+//! Tasks whose runs leave a trace that outlives their process, and the app that runs them.
+
+use std::{
+    env,
+    fs::OpenOptions,
+    io::{self, Write},
+    time::Duration,
+};
+use taskq::prelude::*;
+
+/// Where the app finds its queue's name.
+pub const QUEUE: &str = "TASKQ_PROCESS_TEST_QUEUE";
+/// Where tasks find the file that they note their runs in.
+pub const LEDGER: &str = "TASKQ_PROCESS_TEST_LEDGER";
+
+/// Notes its start and its end, and says which process ran it.
+///
+/// # Errors
+/// The ledger cannot be written.
+#[task]
+pub async fn nap(ctx: TaskContext, millis: u64) -> Result<u32, io::Error> {
+    note("start", &ctx)?;
+    tokio::time::sleep(Duration::from_millis(millis)).await;
+    note("end", &ctx)?;
+    Ok(std::process::id())
+}
+
+/// One line, in one write, so that lines of several processes do not mix.
+fn note(what: &str, ctx: &TaskContext) -> io::Result<()> {
+    let Ok(path) = env::var(LEDGER) else { return Ok(()) };
+    let line = format!("{what} {} {} {}\n", ctx.task_id(), std::process::id(), ctx.attempt());
+    OpenOptions::new().append(true).create(true).open(path)?.write_all(line.as_bytes())
+}
+
+/// The app, at the addresses of the test servers.
+pub fn app() -> App {
+    let variable = |name: &str, default: &str| env::var(name).unwrap_or_else(|_| default.to_owned());
+    AmqpBroker::new(variable("TASKQ_TEST_AMQP_URL", "amqp://guest:guest@127.0.0.1:5672/%2f"))
+        .with_result_backend(RedisResults::new(variable("TASKQ_TEST_REDIS_URL", "redis://127.0.0.1:6379")))
+        .with_default_queue(variable(QUEUE, "taskq-process-test"))
+}
