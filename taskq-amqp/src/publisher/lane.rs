@@ -147,8 +147,14 @@ impl Lane {
         let mut batch = Vec::new();
         while !self.is_done() {
             let state = line.borrow_and_update().clone();
-            if state == Line::Open {
-                self.hand_over_all(channel);
+            match state {
+                Line::Open => self.hand_over_all(channel),
+                Line::Blocked { .. } => {}
+                Line::Dead => {
+                    let lost = self.window.drain();
+                    self.again(lost);
+                    return Ending::Lost;
+                }
             }
             let alarm = self.alarm;
             tokio::select! {
