@@ -69,7 +69,7 @@ async fn work(program: Program, args: &Args, app: &App, stop: &Stop) -> Result<(
     if args.worker_index.unwrap_or(0) == 0 {
         announce(program, &args.flags, &worker.plan())?;
     }
-    worker.run_until_stopped(stop.graceful.clone(), stop.immediate.clone()).await
+    start::run(worker, stop).await
 }
 
 /// The start table.
