@@ -90,7 +90,7 @@ fn announce(program: Program, flags: &WorkerFlags, plan: &WorkerPlan) -> Result<
 
 async fn inquire(command: &Command, app: impl FnOnce() -> AppFuture) -> Result<(), WorkerError> {
     let app = app().await.map_err(WorkerError::App)?;
-    log::install(LogFormat::Text);
+    log::install_quiet();
     let text = match command {
         Command::Tasks { json } => tasks::list(&app, *json)?,
         Command::Dead(command) => {
