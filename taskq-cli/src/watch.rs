@@ -59,7 +59,9 @@ impl Watch {
 fn directories(source: &Path, target: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(source).with_context(|| format!("cannot read {}", source.display()))?;
     let paths = entries.flatten().map(|entry| entry.path());
-    Ok(paths.filter(|path| path.is_dir() && path != target && !is_hidden(path)).collect())
+    // Other build directories bear cargo's mark of a cache.
+    let holds_sources = |path: &PathBuf| path != target && !is_hidden(path) && !path.join("CACHEDIR.TAG").exists();
+    Ok(paths.filter(|path| path.is_dir() && holds_sources(path)).collect())
 }
 
 fn matters(event: &Event, target: &Path) -> bool {
