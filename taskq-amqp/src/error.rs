@@ -107,6 +107,7 @@ pub(crate) fn again(error: &BrokerError) -> BrokerError {
             found: found.clone(),
         },
         BrokerError::Closed => BrokerError::Closed,
+        BrokerError::Address { reason } => BrokerError::Address { reason: reason.clone() },
         BrokerError::Unsupported { what } => BrokerError::Unsupported { what: what.clone() },
         other => BrokerError::other(other.to_string()),
     }
