@@ -36,7 +36,8 @@ impl Config {
     /// [`BrokerError::Address`].
     pub(crate) fn addresses(&self) -> Result<Vec<Address>, BrokerError> {
         if let Some(name) = &self.missing {
-            let reason = format!("the environment variable {name} is not set; set it to `amqp://user:password@host:5672/vhost`");
+            let reason =
+                format!("the environment variable {name} is not set; set it to `amqp://user:password@host:5672/vhost`");
             return Err(BrokerError::Address { reason });
         }
         if self.urls.is_empty() {

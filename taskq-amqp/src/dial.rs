@@ -1,10 +1,6 @@
 //! Making connections: one attempt at one server, with a limit on every part of it.
 
-use crate::{
-    address::Address,
-    error::Failure,
-    session::Events,
-};
+use crate::{address::Address, error::Failure, session::Events};
 use async_rs::{TokioRuntime, traits::Reactor};
 use deadpool_lapin::{Hook, Manager, Object, Pool, PoolError};
 use lapin::{AsyncTcpStream, Connection, ConnectionProperties, tcp::OwnedTLSConfig, uri::AMQPScheme};
@@ -44,8 +40,7 @@ impl Dialer {
     /// Must be called inside the runtime that the connections are to live on.
     pub(crate) fn pooled(address: Address, name: String) -> Result<Dialer, Failure> {
         let events: Slot<Events> = Slot::default();
-        let manager =
-            Manager::new(address.uri().to_string(), move || properties(&name), TokioRuntime::tokio_current());
+        let manager = Manager::new(address.uri().to_string(), move || properties(&name), TokioRuntime::tokio_current());
         let made = events.clone();
         let listen = Hook::sync_fn(move |connection: &mut Connection, _| {
             put(&made, Box::pin(connection.events_listener()));
@@ -119,7 +114,8 @@ async fn connect(address: &Address, name: &str) -> Result<Connection, Failure> {
             AMQPScheme::AMQPS => stream.into_tls(&uri.authority.host, OwnedTLSConfig::default().as_ref()).await?,
         })
     };
-    let connecting = Connection::connector(address.uri().clone(), TokioRuntime::tokio_current(), open, properties(name));
+    let connecting =
+        Connection::connector(address.uri().clone(), TokioRuntime::tokio_current(), open, properties(name));
     match timeout(HANDSHAKE, connecting).await {
         Ok(connected) => connected.map_err(|error| Failure::of(&address.shown(), &error)),
         Err(_) => {

@@ -105,18 +105,16 @@ impl Engine {
         self.publisher.publish_many(publishes, &self.runtime).await
     }
 
-    pub(crate) async fn consume(
-        self: Arc<Self>,
-        queue: String,
-        prefetch: NonZeroU16,
-    ) -> Result<Consumer, BrokerError> {
+    pub(crate) async fn consume(self: Arc<Self>, queue: String, prefetch: NonZeroU16) -> Result<Consumer, BrokerError> {
         self.check_open()?;
+        error::check_queue_name(&queue)?;
         let subscribing = subscribe(self.subscriber.clone(), queue, prefetch, PATIENCE, self.clone());
         self.runtime.run(subscribing).await
     }
 
     pub(crate) async fn inspect(&self, queue: String) -> Result<QueueInfo, BrokerError> {
         self.check_open()?;
+        error::check_queue_name(&queue)?;
         // A publishing connection may be blocked; the other one never is.
         let link = if self.consuming.present().is_some() { self.consuming.clone() } else { self.publishing.clone() };
         let look = async move {
@@ -168,7 +166,9 @@ impl Drop for Engine {
 /// RabbitMQ's names are AMQP short strings, and a delayed message's key has the queue's name in it.
 fn check_name(spec: &QueueSpec) -> Result<(), BrokerError> {
     let name = if spec.is_dead_letters() { &spec.name()[..spec.name().len() - ".dead".len()] } else { spec.name() };
-    QueueSpec::new(name).check().map_err(|reason| BrokerError::Unsupported { what: format!("a queue name that {reason}") })
+    QueueSpec::new(name)
+        .check()
+        .map_err(|reason| BrokerError::Unsupported { what: format!("a queue name that {reason}") })
 }
 
 /// What the server answers about a queue, if it does in time.
@@ -185,4 +185,3 @@ async fn answered<T>(
         }),
     }
 }
-

@@ -186,9 +186,17 @@ impl Supervisor {
                 Ok((session, events)) => {
                     self.failures = 0;
                     self.link.enter(Phase::Up(session.clone()));
-                    tracing::info!(address = session.address, connection = self.connection_name, "connected to the broker");
+                    tracing::info!(
+                        address = session.address,
+                        connection = self.connection_name,
+                        "connected to the broker"
+                    );
                     session.watch(events).await;
-                    tracing::warn!(address = session.address, connection = self.connection_name, "lost the connection to the broker");
+                    tracing::warn!(
+                        address = session.address,
+                        connection = self.connection_name,
+                        "lost the connection to the broker"
+                    );
                     self.link.enter(Phase::Down(None));
                 }
                 Err(failure @ Failure::Refused { .. }) => {

@@ -17,7 +17,12 @@ pub(crate) struct Runtime(Option<runtime::Runtime>);
 impl Runtime {
     pub(crate) fn start() -> io::Result<Runtime> {
         let mut builder = runtime::Builder::new_multi_thread();
-        builder.worker_threads(THREADS).thread_name("taskq-amqp").enable_all().build().map(|runtime| Runtime(Some(runtime)))
+        builder
+            .worker_threads(THREADS)
+            .thread_name("taskq-amqp")
+            .enable_all()
+            .build()
+            .map(|runtime| Runtime(Some(runtime)))
     }
 
     pub(crate) fn spawn<F>(&self, future: F) -> Result<tokio::task::JoinHandle<F::Output>, BrokerError>

@@ -13,7 +13,9 @@ pub(crate) type Events = Pin<Box<dyn Stream<Item = Event> + Send>>;
 pub(crate) enum Line {
     Open,
     /// The server reads nothing more from it at present.
-    Blocked { reason: String },
+    Blocked {
+        reason: String,
+    },
     Dead,
 }
 

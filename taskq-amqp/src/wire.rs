@@ -27,9 +27,8 @@ pub(crate) fn properties(
     epitaph: Option<&Epitaph>,
     id: &TaskId,
 ) -> Result<BasicProperties, BrokerError> {
-    let properties = BasicProperties::default()
-        .with_message_id(short("the task id", id.as_str())?)
-        .with_delivery_mode(PERSISTENT);
+    let properties =
+        BasicProperties::default().with_message_id(short("the task id", id.as_str())?).with_delivery_mode(PERSISTENT);
     let mut headers = Headers::default();
     let properties = match content {
         Content::Task(message) => of_message(message, properties, &mut headers)?,
@@ -102,7 +101,9 @@ fn of_foreign(
         room = left;
         match name.strip_prefix(PROPERTY) {
             Some(property) => properties = with_property(properties, property, value),
-            None => drop(headers.0.insert(short("the name of a header", name)?, AMQPValue::LongString(value.as_str().into()))),
+            None => drop(
+                headers.0.insert(short("the name of a header", name)?, AMQPValue::LongString(value.as_str().into())),
+            ),
         }
     }
     Ok(properties)
@@ -209,7 +210,8 @@ impl<'a> Received<'a> {
     }
 
     fn message(&self, properties: &BasicProperties, body: Bytes) -> Result<Message, String> {
-        let version = self.number(wire::HEADER_VERSION)?.ok_or("it has no header `taskq-v`: it is not a message of taskq")?;
+        let version =
+            self.number(wire::HEADER_VERSION)?.ok_or("it has no header `taskq-v`: it is not a message of taskq")?;
         if version == 0 || version > wire::VERSION.into() {
             return Err(format!("it has format version {version}, and this worker reads up to {}", wire::VERSION));
         }

@@ -39,7 +39,12 @@ pub(super) enum End {
 
 impl Epoch {
     /// Subscribes. The prefetch is asked for first: what comes before it has no bound.
-    pub(super) async fn begin(session: &Session, queue: &str, prefetch: NonZeroU16, keep: Keep) -> Result<Epoch, Error> {
+    pub(super) async fn begin(
+        session: &Session,
+        queue: &str,
+        prefetch: NonZeroU16,
+        keep: Keep,
+    ) -> Result<Epoch, Error> {
         let channel = Arc::new(session.channel().await?);
         channel.basic_qos(prefetch.get(), BasicQosOptions { global: false }).await?;
         let name = ShortString::try_new(queue).unwrap_or_default();

@@ -66,7 +66,11 @@ impl Ledger {
             }
             self.floor = next;
         }
-        batch.acked = self.acked.extract_if(.., |_, was_left_out| std::mem::replace(was_left_out, true) || last).map(|(tag, _)| tag).collect();
+        batch.acked = self
+            .acked
+            .extract_if(.., |_, was_left_out| std::mem::replace(was_left_out, true) || last)
+            .map(|(tag, _)| tag)
+            .collect();
         self.told.extend(&batch.acked);
         batch
     }

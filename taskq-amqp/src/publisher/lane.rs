@@ -236,7 +236,9 @@ impl Lane {
         match verdict {
             Verdict::Confirmed => job.finish(Ok(())),
             Verdict::Returned if job.by_level => {
-                let message = format!("the message for queue `{queue}` found no delay queue; did somebody delete `taskq.v1.delay.*`?");
+                let message = format!(
+                    "the message for queue `{queue}` found no delay queue; did somebody delete `taskq.v1.delay.*`?"
+                );
                 job.finish(Err(BrokerError::other(message)));
             }
             Verdict::Returned => job.finish(Err(BrokerError::Unroutable { queue })),
@@ -248,7 +250,8 @@ impl Lane {
 
     /// Keeps a message until its queue may have room again.
     fn park(&mut self, mut job: Job) {
-        let pause = FIRST_PARK.saturating_mul(1 << job.nacks.min(10)).min(LONGEST_PARK).mul_f64(0.5 + 0.5 * fastrand::f64());
+        let pause =
+            FIRST_PARK.saturating_mul(1 << job.nacks.min(10)).min(LONGEST_PARK).mul_f64(0.5 + 0.5 * fastrand::f64());
         let until = Instant::now() + pause;
         job.nacks += 1;
         self.wake_by(until);
@@ -263,7 +266,8 @@ impl Lane {
             let queue = job.queue.clone();
             job.finish(Err(BrokerError::Unconfirmed { queue }));
         }
-        let (go_on, parked): (Vec<_>, Vec<_>) = self.parked.drain(..).partition(|(until, job)| *until <= now || is_over(job));
+        let (go_on, parked): (Vec<_>, Vec<_>) =
+            self.parked.drain(..).partition(|(until, job)| *until <= now || is_over(job));
         self.parked = parked;
         self.waiting.extend(go_on.into_iter().map(|(_, job)| job));
         let (over, waiting): (VecDeque<_>, VecDeque<_>) = self.waiting.drain(..).partition(is_over);

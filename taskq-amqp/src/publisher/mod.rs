@@ -6,7 +6,7 @@ mod targets;
 mod verdicts;
 mod window;
 
-use crate::{link::Link, runtime::Runtime};
+use crate::{error, link::Link, runtime::Runtime};
 use futures_util::future::join_all;
 use job::{Job, Outcome, Room};
 use lane::{Lane, Setup};
@@ -56,7 +56,11 @@ pub(crate) struct Publisher {
 }
 
 impl Publisher {
-    pub(crate) fn start(link: Link, servers: &str, runtime: &Runtime) -> Result<(Publisher, Vec<JoinHandle<()>>), BrokerError> {
+    pub(crate) fn start(
+        link: Link,
+        servers: &str,
+        runtime: &Runtime,
+    ) -> Result<(Publisher, Vec<JoinHandle<()>>), BrokerError> {
         let closing = CancellationToken::new();
         let (mut lanes, mut running) = (Vec::new(), Vec::new());
         for number in 0..=DIRECT_LANES {
@@ -101,6 +105,7 @@ impl Publisher {
 
     /// Hands a message to the owner of its channel, once there is room for it.
     async fn admit(&self, (mut job, outcome): (Job, Waiting), runtime: &Runtime) -> Result<Waiting, BrokerError> {
+        error::check_queue_name(&job.queue)?;
         check_size(&job)?;
         // What a worker publishes is bounded by its prefetch, and what it publishes makes room.
         if job.origin != Origin::Worker {
@@ -126,7 +131,8 @@ impl Publisher {
         match runtime.by(job.deadline, both)?.await {
             Ok(room) => room.ok_or(BrokerError::Closed),
             Err(_) => {
-                let reason = format!("{MAX_UNCONFIRMED} messages or {MAX_UNCONFIRMED_KIB} KiB wait for their confirmation");
+                let reason =
+                    format!("{MAX_UNCONFIRMED} messages or {MAX_UNCONFIRMED_KIB} KiB wait for their confirmation");
                 Err(self.link.failure().unwrap_or(BrokerError::Blocked { reason }))
             }
         }

@@ -27,7 +27,8 @@ impl Node {
     /// A node that runs and lets clients in.
     pub async fn start() -> Node {
         let program = PROGRAMS.iter().map(PathBuf::from).find(|program| program.exists());
-        let program = program.expect("no RabbitMQ is installed to run privately; `apt-get install rabbitmq-server` has one");
+        let program =
+            program.expect("no RabbitMQ is installed to run privately; `apt-get install rabbitmq-server` has one");
         let directory = tempfile::Builder::new().prefix("taskq-amqp-node").tempdir().unwrap();
         for (file, text) in [("plugins", "[].\n"), ("rabbitmq.conf", ""), ("rabbitmq-env.conf", "")] {
             std::fs::write(directory.path().join(file), text).unwrap();
@@ -58,7 +59,8 @@ impl Node {
             }
         };
         let in_time = tokio::time::timeout(START, answering).await;
-        in_time.unwrap_or_else(|_| panic!("no answer: {}", std::fs::read_to_string(self.path("log")).unwrap_or_default()));
+        in_time
+            .unwrap_or_else(|_| panic!("no answer: {}", std::fs::read_to_string(self.path("log")).unwrap_or_default()));
     }
 
     /// Ends the server as a power cut would.
