@@ -145,7 +145,7 @@ async fn a_deleted_queue_is_not_declared_again_while_the_server_remembers_and_co
         let mut consumer = consume(&broker, &queue, 1).await;
         broker.publish(to(&queue, 0)).await.unwrap();
         let held = next(&mut consumer).await;
-        rabbit::delete(&amqp_url(), &[queue.clone()]).await;
+        rabbit::delete(&amqp_url(), std::slice::from_ref(&queue)).await;
         tokio::time::sleep(Duration::from_millis(500)).await;
         let gone = broker.inspect(&queue).await;
         assert!(matches!(gone, Err(BrokerError::Unroutable { .. })), "{gone:?}");
@@ -166,7 +166,7 @@ async fn a_queue_that_is_gone_after_a_reconnect_is_declared_again_by_its_consume
         let mut consumer = consume(&broker, &queue, 1).await;
         relay.set(Mode::Drop);
         relay.cut();
-        rabbit::delete(&amqp_url(), &[queue.clone()]).await;
+        rabbit::delete(&amqp_url(), std::slice::from_ref(&queue)).await;
         relay.set(Mode::Open);
         let is_consumed = async || broker.inspect(&queue).await.is_ok_and(|info| info.consumers == 1).then_some(());
         eventually("the queue is there, with its consumer", is_consumed).await;
