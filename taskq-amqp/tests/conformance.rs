@@ -17,7 +17,6 @@ struct OnRabbit {
 
 impl OnRabbit {
     async fn of(spec: fn(&str) -> QueueSpec) -> Self {
-        let _ = tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).try_init();
         OnRabbit { relay: Relay::start().await, spec }
     }
 }
