@@ -20,6 +20,8 @@ const LONGEST: Duration = Duration::from_secs(3);
 /// Tells when something under the watched directories has changed.
 pub(crate) struct Watch {
     changes: mpsc::Receiver<()>,
+    /// There was a change that nobody has been told of.
+    pending: bool,
     _watcher: notify::RecommendedWatcher,
 }
 
@@ -44,14 +46,18 @@ impl Watch {
                 watch(&directory, RecursiveMode::Recursive)?;
             }
         }
-        Ok(Watch { changes, _watcher: watcher })
+        Ok(Watch { changes, pending: false, _watcher: watcher })
     }
 
     /// Resolves when something has changed and all is quiet again. Cancel safe.
     pub(crate) async fn changed(&mut self) {
-        self.changes.recv().await;
+        if !self.pending {
+            self.changes.recv().await;
+            self.pending = true;
+        }
         let end = Instant::now() + LONGEST;
         while Instant::now() < end && timeout(QUIET, self.changes.recv()).await.is_ok() {}
+        self.pending = false;
     }
 }
 
