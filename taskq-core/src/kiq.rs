@@ -263,11 +263,8 @@ impl Submission {
         app.run_embedded();
         let publish = |message| -> BoxFuture<'_, _> { Box::pin(self.publish(app, message, deadline)) };
         SendNext::new(app.send_middleware(), &publish).run(message).await?;
-        if track
-            && let Some(results) = app.results()
-            && let Err(error) = results.track(&id, Step::Queued, app.result_ttl()).await
-        {
-            tracing::warn!(task.id = %id, error = &error as &dyn std::error::Error, "the step `queued` was not noted");
+        if track {
+            note_queued(app, &id, deadline).await;
         }
         Ok(())
     }
@@ -294,6 +291,18 @@ impl Submission {
             app.observe(&Event::Published { message, queue: &self.queue });
         }
         Ok(())
+    }
+}
+
+/// Notes that the task is queued, if that can be done in time: it is sent, whatever becomes of the note.
+async fn note_queued(app: &App, id: &TaskId, deadline: Instant) {
+    let Some(results) = app.results() else { return };
+    match tokio::time::timeout_at(deadline, results.track(id, Step::Queued, app.result_ttl())).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(task.id = %id, error = &error as &dyn std::error::Error, "the step `queued` was not noted");
+        }
+        Err(_) => tracing::warn!(task.id = %id, "the step `queued` was not noted in time"),
     }
 }
 

@@ -25,6 +25,36 @@ pub async fn nap(ctx: TaskContext, millis: u64) -> Result<u32, io::Error> {
     Ok(std::process::id())
 }
 
+/// The same, acknowledged before it runs.
+///
+/// # Errors
+/// The ledger cannot be written.
+#[task(ack = "on_receive")]
+pub async fn nap_at_most_once(ctx: TaskContext, millis: u64) -> Result<u32, io::Error> {
+    nap::inner(ctx, millis).await
+}
+
+/// The same, and then fails for good.
+///
+/// # Errors
+/// Always.
+#[task(retry = 3)]
+pub async fn nap_and_fail(ctx: TaskContext, millis: u64) -> Result<u32, TaskError> {
+    nap::inner(ctx, millis).await.map_err(TaskError::permanent)?;
+    Err(TaskError::permanent("slept badly"))
+}
+
+/// Fails once, is tracked, and has its result kept for a minute.
+///
+/// # Errors
+/// The first run fails; the ledger cannot be written.
+#[task(retry = 1, backoff = "fixed(200ms)", track, result_ttl = "1m")]
+pub async fn nap_twice(ctx: TaskContext, millis: u64) -> Result<u32, io::Error> {
+    let attempt = ctx.attempt();
+    let process = nap::inner(ctx, millis).await?;
+    if attempt == 1 { Err(io::Error::other("not tired yet")) } else { Ok(process) }
+}
+
 /// One line, in one write, so that lines of several processes do not mix.
 fn note(what: &str, ctx: &TaskContext) -> io::Result<()> {
     let Ok(path) = env::var(LEDGER) else { return Ok(()) };

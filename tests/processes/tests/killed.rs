@@ -1,96 +1,33 @@
 //! Worker processes that are killed, and what becomes of their tasks.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::{
-    collections::{HashMap, HashSet},
-    path::Path,
-    process::Stdio,
-    time::{Duration, Instant},
-};
-use taskq::{BrokerExt, prelude::*};
-use taskq_process_tests::{LEDGER, QUEUE, app, nap};
-use tokio::process::{Child, Command};
+mod support;
 
-const PATIENCE: Duration = Duration::from_secs(60);
-
-fn worker(queue: &str, ledger: &Path, flags: &[&str]) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_process-test-worker"))
-        .args(flags)
-        .env(QUEUE, queue)
-        .env(LEDGER, ledger)
-        .env("RUST_LOG", "warn")
-        .stdout(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap()
-}
-
-/// The ledger's lines: what, id, process.
-fn lines(ledger: &Path) -> Vec<(String, String, u32)> {
-    let text = std::fs::read_to_string(ledger).unwrap_or_default();
-    // The last line may be on its way to the file.
-    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    let parsed = whole.lines().map(|line| {
-        let mut words = line.split(' ');
-        let mut word = || words.next().unwrap();
-        (word().to_owned(), word().to_owned(), word().parse().unwrap())
-    });
-    parsed.collect()
-}
-
-/// The tasks that a process has begun, or ended.
-fn noted(what: &str, ledger: &Path, process: u32) -> HashSet<String> {
-    let lines = lines(ledger).into_iter().filter(|(noted, _, by)| noted == what && *by == process);
-    lines.map(|(_, id, _)| id).collect()
-}
-
-fn ended_in(ledger: &Path, process: u32) -> HashSet<String> {
-    noted("end", ledger, process)
-}
-
-/// What a process has begun and not ended.
-fn running_in(ledger: &Path, process: u32) -> HashSet<String> {
-    noted("start", ledger, process).difference(&ended_in(ledger, process)).cloned().collect()
-}
-
-async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let began = Instant::now();
-    while !condition().await {
-        assert!(began.elapsed() < PATIENCE, "this did not come true: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-async fn delete(queue: &str) {
-    let url = std::env::var("TASKQ_TEST_AMQP_URL").unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:5672/%2f".into());
-    let connection = lapin::Connection::connect(&url, lapin::ConnectionProperties::default()).await.unwrap();
-    let channel = connection.create_channel().await.unwrap();
-    for name in [queue.to_owned(), format!("{queue}.dead")] {
-        let _ = channel.queue_delete(name.into(), Default::default()).await;
-    }
-}
+use std::collections::HashSet;
+use support::{PATIENCE, Servers, ended, eventually, ledger::Ledger, relay::Relay, signal, unique};
+use taskq::prelude::*;
+use taskq_process_tests::{nap, nap_and_fail, nap_at_most_once};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killing_one_of_two_workers_loses_nothing_and_repeats_only_what_ran_there() {
-    let queue = format!("test-killed-{}", taskq::TaskId::new());
-    let folder = tempfile::tempdir().unwrap();
-    let ledger = folder.path().join("ledger");
-    let app = app().with_default_queue(&queue);
+    let queue = unique("killed");
+    let (servers, ledger) = (Servers::shared(), Ledger::new());
+    let app = servers.app(&queue);
     app.startup().await.unwrap();
-    let mut doomed = worker(&queue, &ledger, &["--concurrency", "20"]);
-    let survivor = worker(&queue, &ledger, &["--concurrency", "20"]);
+    let mut doomed = servers.worker(&queue, &ledger, &["--concurrency", "20"]);
+    let survivor = servers.worker(&queue, &ledger, &["--concurrency", "20"]);
     let (doomed_id, survivor_id) = (doomed.id().unwrap(), survivor.id().unwrap());
     eventually("both consume", async || app.broker().inspect(&queue).await.unwrap().consumers == 2).await;
 
     let handles = app.kiq_many((0..300).map(|_| nap(700))).await.unwrap();
     eventually("the one to be killed has done some, 20 run, and 100 wait", async || {
         let waiting = app.broker().inspect(&queue).await.unwrap().ready;
-        let (there, here) = (running_in(&ledger, doomed_id).len(), running_in(&ledger, survivor_id).len());
-        ended_in(&ledger, doomed_id).len() >= 20 && there >= 10 && there + here >= 20 && waiting >= 100
+        let (there, here) = (ledger.running_in(doomed_id).len(), ledger.running_in(survivor_id).len());
+        ledger.ended_in(doomed_id).len() >= 20 && there >= 10 && there + here >= 20 && waiting >= 100
     })
     .await;
     doomed.kill().await.unwrap();
-    let struck = running_in(&ledger, doomed_id);
+    let struck = ledger.running_in(doomed_id);
     assert!(!struck.is_empty());
 
     let mut processes = HashSet::new();
@@ -99,10 +36,7 @@ async fn killing_one_of_two_workers_loses_nothing_and_repeats_only_what_ran_ther
     }
     assert_eq!(processes, HashSet::from([doomed_id, survivor_id]));
 
-    let mut starts: HashMap<String, u32> = HashMap::new();
-    for (_, id, _) in lines(&ledger).iter().filter(|(what, ..)| what == "start") {
-        *starts.entry(id.clone()).or_default() += 1;
-    }
+    let starts = ledger.starts();
     assert_eq!(starts.len(), handles.len(), "every task ran");
     assert!(starts.values().all(|runs| *runs <= 2), "no task ran more than twice");
     let repeated: HashSet<String> = starts.into_iter().filter(|(_, runs)| *runs == 2).map(|(id, _)| id).collect();
@@ -110,36 +44,110 @@ async fn killing_one_of_two_workers_loses_nothing_and_repeats_only_what_ran_ther
     assert!(unexplained.is_empty(), "ran twice without running in the killed process: {unexplained:?}");
     drop(survivor);
     app.shutdown().await.unwrap();
-    delete(&queue).await;
+    servers.delete(&queue).await;
 }
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_terminated_worker_finishes_what_runs_and_exits_cleanly() {
-    let queue = format!("test-terminated-{}", taskq::TaskId::new());
-    let folder = tempfile::tempdir().unwrap();
-    let ledger = folder.path().join("ledger");
-    let app = app().with_default_queue(&queue);
+    let queue = unique("terminated");
+    let (servers, ledger) = (Servers::shared(), Ledger::new());
+    let app = servers.app(&queue);
     app.startup().await.unwrap();
-    let mut stopped = worker(&queue, &ledger, &["--concurrency", "5"]);
+    let mut stopped = servers.worker(&queue, &ledger, &["--concurrency", "5"]);
     let process = stopped.id().unwrap();
     let handles = app.kiq_many((0..30).map(|_| nap(500))).await.unwrap();
-    eventually("five run", async || running_in(&ledger, process).len() == 5).await;
-    let terminated = Command::new("kill").args(["-TERM", &process.to_string()]).status().await.unwrap();
-    assert!(terminated.success());
+    eventually("five run", async || ledger.running_in(process).len() == 5).await;
+    signal(&stopped, "TERM").await;
     let exit = tokio::time::timeout(PATIENCE, stopped.wait()).await.unwrap().unwrap();
     assert_eq!(exit.code(), Some(0));
-    assert!(running_in(&ledger, process).is_empty(), "what ran has finished");
-    let done_there = lines(&ledger).iter().filter(|(what, ..)| what == "end").count();
-    assert!(done_there < 30, "it took nothing more");
+    assert!(ledger.running_in(process).is_empty(), "what ran has finished");
+    assert!(ledger.count("end") < 30, "it took nothing more");
 
-    let second = worker(&queue, &ledger, &["--concurrency", "30"]);
+    let second = servers.worker(&queue, &ledger, &["--concurrency", "30"]);
     for handle in &handles {
         assert!(handle.wait_result().timeout(PATIENCE).await.unwrap().is_ok());
     }
-    let starts = lines(&ledger).iter().filter(|(what, ..)| what == "start").count();
-    assert_eq!(starts, 30, "nothing ran twice");
+    assert_eq!(ledger.count("start"), 30, "nothing ran twice");
     drop(second);
     app.shutdown().await.unwrap();
-    delete(&queue).await;
+    servers.delete(&queue).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_signal_ends_a_worker_at_once_and_costs_its_tasks_no_attempt() {
+    let queue = unique("twice");
+    let (servers, ledger) = (Servers::shared(), Ledger::new());
+    let app = servers.app(&queue);
+    app.startup().await.unwrap();
+    let mut stopped = servers.worker(&queue, &ledger, &["--concurrency", "1", "--shutdown-timeout", "1h"]);
+    let process = stopped.id().unwrap();
+    let handle = nap.kiq(4_000).on(&app).await.unwrap();
+    app.kiq_many((0..3).map(|_| nap(0))).await.unwrap();
+    eventually("one runs", async || ledger.running_in(process).len() == 1).await;
+    signal(&stopped, "TERM").await;
+    eventually("the rest is back", async || app.broker().inspect(&queue).await.unwrap().ready == 3).await;
+    assert!(stopped.try_wait().unwrap().is_none(), "it waits for what runs");
+    signal(&stopped, "TERM").await;
+    assert_eq!(ended(stopped.wait()).await.unwrap().code(), Some(3));
+    assert_eq!(ledger.count("end"), 0);
+
+    let _second = servers.worker(&queue, &ledger, &[]);
+    let result = handle.wait_result().timeout(PATIENCE).await.unwrap();
+    assert_eq!(result.attempts(), 1);
+    assert!(result.is_ok());
+    servers.delete(&queue).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_that_is_acknowledged_on_receipt_runs_at_most_once() {
+    let queue = unique("on-receive");
+    let (servers, ledger) = (Servers::shared(), Ledger::new());
+    let app = servers.app(&queue);
+    app.startup().await.unwrap();
+    let mut doomed = servers.worker(&queue, &ledger, &[]);
+    let process = doomed.id().unwrap();
+    let lost = nap_at_most_once.kiq(60_000).on(&app).await.unwrap();
+    eventually("it runs", async || ledger.running_in(process).len() == 1).await;
+    // The acknowledgement of a run that ended tells that the one before it has been told too.
+    assert!(nap_at_most_once.kiq(0).on(&app).await.unwrap().wait_result().timeout(PATIENCE).await.unwrap().is_ok());
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    doomed.kill().await.unwrap();
+
+    let _second = servers.worker(&queue, &ledger, &[]);
+    assert!(nap.kiq(0).on(&app).await.unwrap().wait_result().timeout(PATIENCE).await.unwrap().is_ok());
+    eventually("the queue is empty", async || app.broker().inspect(&queue).await.unwrap().ready == 0).await;
+    assert_eq!(ledger.starts()[lost.id().as_str()], 1);
+    assert!(TaskHandle::<u32>::attach(&app, lost.id()).wait_result().timeout("100ms").await.is_err());
+    servers.delete(&queue).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_killed_between_result_and_acknowledgement_does_not_make_its_task_run_again() {
+    let queue = unique("unacked");
+    let (servers, ledger) = (Servers::shared(), Ledger::new());
+    let (relay, by_relay) = Relay::before(&servers.amqp).await;
+    let app = servers.app(&queue);
+    app.startup().await.unwrap();
+    let mut doomed = servers.clone().with_amqp(by_relay).worker(&queue, &ledger, &[]);
+    let process = doomed.id().unwrap();
+    let done = nap.kiq(1_000).on(&app).await.unwrap();
+    let failed = nap_and_fail.kiq(1_000).on(&app).await.unwrap();
+    eventually("both run", async || ledger.running_in(process).len() == 2).await;
+    relay.swallow();
+    assert!(done.wait_result().timeout(PATIENCE).await.unwrap().is_ok());
+    assert!(failed.wait_result().timeout(PATIENCE).await.unwrap().is_err());
+    doomed.kill().await.unwrap();
+    eventually("neither was acknowledged", async || app.broker().inspect(&queue).await.unwrap().ready == 2).await;
+    assert_eq!(app.dead_letters(&queue).count().await.unwrap(), 0);
+
+    let _second = servers.worker(&queue, &ledger, &[]);
+    eventually("the failed one is dead-lettered", async || app.dead_letters(&queue).count().await.unwrap() == 1).await;
+    assert!(nap.kiq(0).on(&app).await.unwrap().wait_result().timeout(PATIENCE).await.unwrap().is_ok());
+    eventually("the queue is empty", async || app.broker().inspect(&queue).await.unwrap().ready == 0).await;
+    let starts = ledger.starts();
+    assert_eq!((starts[done.id().as_str()], starts[failed.id().as_str()]), (1, 1), "neither ran again");
+    let letter = app.dead_letters(&queue).get(failed.id()).await.unwrap().unwrap();
+    assert_eq!(letter.error, "slept badly");
+    servers.delete(&queue).await;
 }

@@ -1,0 +1,62 @@
+//! What an app says after its end.
+
+mod support;
+
+use std::time::Duration;
+use support::Stage;
+use taskq::{BrokerError, KiqError, WorkerError, prelude::*};
+
+#[task]
+async fn add(a: i64, b: i64) -> i64 {
+    a + b
+}
+
+async fn a_closed_app_refuses_at_once_and_says_why(stage: Stage) {
+    let app = stage.app();
+    app.startup().await.unwrap();
+    add.kiq(1, 2).on(&app).await.unwrap();
+    app.shutdown().await.unwrap();
+    app.shutdown().await.expect("closing twice is no error");
+    let began = std::time::Instant::now();
+    for kiq in [add.kiq(1, 2), add.kiq(1, 2).delay("1s")] {
+        let error = kiq.on(&app).await.unwrap_err();
+        assert!(matches!(error, KiqError::Broker { source: BrokerError::Closed, .. }), "{error:?}");
+    }
+    let error = app.kiq_many((0..10).map(|i| add(i, i))).await.unwrap_err();
+    assert_eq!(error.failed(), 10);
+    let error = app.worker().run_until(std::future::pending::<()>()).await.unwrap_err();
+    assert!(matches!(error, WorkerError::Broker(BrokerError::Closed)), "{error:?}");
+    assert!(app.dead_letters(&stage.queue).count().await.is_err());
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+}
+
+async fn closing_the_broker_under_a_worker_ends_it(stage: Stage) {
+    let app = stage.idle_app();
+    app.startup().await.unwrap();
+    let worker = tokio::spawn(app.worker().run_until(std::future::pending::<()>()));
+    let handle = add.kiq(1, 2).on(&app).await.unwrap();
+    assert_eq!(handle.wait_result().await.unwrap().into_value().unwrap(), 3);
+    app.broker().close().await.unwrap();
+    let ended = tokio::time::timeout(support::PATIENCE, worker).await.unwrap().unwrap();
+    assert!(matches!(ended, Err(WorkerError::Broker(BrokerError::Closed))), "{ended:?}");
+}
+
+async fn a_clone_of_a_shut_down_app_is_shut_down_and_a_new_one_works(stage: Stage) {
+    let app = stage.idle_app();
+    app.startup().await.unwrap();
+    let (clone, sent) = (app.clone(), add.kiq(1, 2).on(&app).await.unwrap());
+    app.shutdown().await.unwrap();
+    assert!(add.kiq(1, 2).on(&clone).await.is_err());
+    if stage.is_memory() {
+        return;
+    }
+    let fresh = stage.start(stage.app()).await;
+    let attached = TaskHandle::<i64>::attach(&fresh, sent.id());
+    assert_eq!(attached.wait_result().await.unwrap().into_value().unwrap(), 3);
+}
+
+on_both! {
+    a_closed_app_refuses_at_once_and_says_why,
+    closing_the_broker_under_a_worker_ends_it,
+    a_clone_of_a_shut_down_app_is_shut_down_and_a_new_one_works,
+}

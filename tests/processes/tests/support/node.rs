@@ -1,0 +1,121 @@
+//! A RabbitMQ of a test's own, which may be killed.
+
+use super::{PATIENCE, free_port};
+use std::{
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+use tempfile::TempDir;
+
+/// Debian's own program is a wrapper that insists on the user `rabbitmq` and its directories: this is the one behind it.
+const PROGRAMS: [&str; 2] = ["/usr/lib/rabbitmq/bin/rabbitmq-server", "/opt/rabbitmq/sbin/rabbitmq-server"];
+
+pub struct Node {
+    directory: TempDir,
+    program: PathBuf,
+    port: u16,
+    distribution: u16,
+    mapper_port: u16,
+    mapper: Child,
+    server: Option<Child>,
+}
+
+impl Node {
+    /// A node that runs and lets clients in.
+    pub async fn start() -> Node {
+        let program = PROGRAMS.iter().map(PathBuf::from).find(|program| program.exists());
+        let program = program.expect("no RabbitMQ is installed to run here; `apt-get install rabbitmq-server` has one");
+        let directory = tempfile::Builder::new().prefix("taskq-test-node").tempdir().unwrap();
+        for (file, text) in [("plugins", "[].\n"), ("rabbitmq.conf", ""), ("rabbitmq-env.conf", "")] {
+            std::fs::write(directory.path().join(file), text).unwrap();
+        }
+        let (port, distribution, mapper_port) = (free_port(), free_port(), free_port());
+        let mut mapper = Command::new("epmd");
+        mapper.args(["-address", "127.0.0.1", "-port", &mapper_port.to_string()]).stdout(Stdio::null());
+        let mapper = mapper.spawn().expect("epmd comes with Erlang, which RabbitMQ needs");
+        let mut node = Node { directory, program, port, distribution, mapper_port, mapper, server: None };
+        node.run().await;
+        node
+    }
+
+    pub fn url(&self) -> String {
+        format!("amqp://guest:guest@{}/%2f", self.address())
+    }
+
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Starts the server, with what it had before, and waits until it lets clients in.
+    pub async fn run(&mut self) {
+        let log = std::fs::File::create(self.path("log")).unwrap();
+        let mut server = self.command(&self.program);
+        // A group of its own: the program is a script around the server.
+        server.process_group(0).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        self.server = Some(server.spawn().unwrap());
+        let url = self.url();
+        let answers = async {
+            while lapin::Connection::connect(&url, lapin::ConnectionProperties::default()).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE * 2, answers).await.is_err() {
+            panic!("the private RabbitMQ does not answer: {}", std::fs::read_to_string(self.path("log")).unwrap());
+        }
+    }
+
+    /// Ends the server as a power cut would.
+    pub fn kill(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            let group = format!("-{}", server.id());
+            assert!(Command::new("kill").args(["-9", "--", &group]).status().unwrap().success());
+            server.wait().unwrap();
+        }
+    }
+
+    /// Runs `rabbitmqctl` and gives its lines.
+    pub async fn ctl(&self, arguments: &[&str]) -> Vec<String> {
+        let mut command = self.command(&self.program.with_file_name("rabbitmqctl"));
+        command.args(["-q", "--no-table-headers", "-n", &self.name()]).args(arguments);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+    }
+
+    fn name(&self) -> String {
+        format!("taskq-test-{}@localhost", self.port)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        // The Erlang cookie is kept at home.
+        command.env("HOME", self.directory.path());
+        command.env("ERL_EPMD_PORT", self.mapper_port.to_string());
+        command.env("RABBITMQ_NODENAME", self.name());
+        command.env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1");
+        command.env("RABBITMQ_NODE_PORT", self.port.to_string());
+        command.env("RABBITMQ_DIST_PORT", self.distribution.to_string());
+        command.env("RABBITMQ_MNESIA_BASE", self.path("data"));
+        command.env("RABBITMQ_LOG_BASE", self.path("logs"));
+        command.env("RABBITMQ_PID_FILE", self.path("pid"));
+        command.env("RABBITMQ_ENABLED_PLUGINS_FILE", self.path("plugins"));
+        command.env("RABBITMQ_CONFIG_FILE", self.path("rabbitmq.conf"));
+        command.env("RABBITMQ_CONF_ENV_FILE", self.path("rabbitmq-env.conf"));
+        command.env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "-kernel inet_dist_use_interface {127,0,0,1}");
+        command
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = self.mapper.kill();
+        let _ = self.mapper.wait();
+    }
+}
