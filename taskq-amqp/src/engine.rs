@@ -98,8 +98,6 @@ impl Engine {
         self.publisher.publish(publish, &self.runtime).await
     }
 
-<<<<<<< HEAD
-=======
     pub(crate) async fn publish_many(&self, publishes: Vec<Publish>) -> Vec<Result<(), BrokerError>> {
         if self.check_open().is_err() {
             return publishes.iter().map(|_| Err(BrokerError::Closed)).collect();
@@ -107,7 +105,6 @@ impl Engine {
         self.publisher.publish_many(publishes, &self.runtime).await
     }
 
->>>>>>> amqp
     pub(crate) async fn consume(self: Arc<Self>, queue: String, prefetch: NonZeroU16) -> Result<Consumer, BrokerError> {
         self.check_open()?;
         error::check_queue_name(&queue)?;

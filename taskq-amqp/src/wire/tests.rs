@@ -1,6 +1,3 @@
-<<<<<<< HEAD
-
-=======
 use super::*;
 use proptest::prelude::*;
 use std::fmt::Write as _;
@@ -305,4 +302,3 @@ proptest! {
         prop_assert!(super::properties(&content, epitaph.as_ref(), &id).is_ok());
     }
 }
->>>>>>> amqp
