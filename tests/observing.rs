@@ -1,5 +1,7 @@
 //! Middleware, observers, spans and trace context.
 
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod support;
 
 use std::{

@@ -1,5 +1,7 @@
 //! Which queue a task ends in, and what becomes of those whose queue is gone.
 
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod support;
 
 use futures_util::future::join_all;
