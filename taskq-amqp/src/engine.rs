@@ -177,7 +177,7 @@ async fn answered<T>(
     queue: &str,
     asking: impl Future<Output = Result<T, lapin::Error>>,
 ) -> Result<T, BrokerError> {
-    match timeout(ANSWER, asking).await {
+    match timeout(ANSWER, session.guard(asking)).await {
         Ok(answer) => answer.map_err(|error| error::of_queue(&error, queue, &session.address)),
         Err(_) => Err(match &*session.line().borrow() {
             Line::Blocked { reason } => BrokerError::Blocked { reason: reason.clone() },

@@ -1,7 +1,7 @@
 //! One connection from its handshake to its end. A session has a number, and nothing of one session is used in another.
 
 use futures_util::{Stream, StreamExt};
-use lapin::{Channel, Connection, Event};
+use lapin::{Channel, Connection, ConnectionState, ErrorKind, Event};
 use std::pin::Pin;
 use tokio::sync::watch;
 
@@ -42,8 +42,28 @@ impl Session {
         *self.line.borrow() == Line::Dead || !self.connection.status().connected()
     }
 
+    /// Opens a channel. Ask for it under [`Session::guard`].
     pub(crate) async fn channel(&self) -> Result<Channel, lapin::Error> {
         self.connection.create_channel().await
+    }
+
+    /// What `asking` gives, or that the connection has died: lapin leaves some questions that were asked of a dying
+    /// connection without an answer for ever.
+    pub(crate) async fn guard<T>(
+        &self,
+        asking: impl Future<Output = Result<T, lapin::Error>>,
+    ) -> Result<T, lapin::Error> {
+        tokio::select! {
+            biased;
+            answer = asking => answer,
+            () = self.died() => Err(ErrorKind::InvalidConnectionState(ConnectionState::Error).into()),
+        }
+    }
+
+    /// Resolves when the connection is dead.
+    pub(crate) async fn died(&self) {
+        // The sender is ours.
+        let _ = self.line().wait_for(|line| *line == Line::Dead).await;
     }
 
     /// Passes on what happens to the connection, until it is dead.

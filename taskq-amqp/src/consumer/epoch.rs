@@ -5,7 +5,7 @@ use super::{
     acks::{Acks, Settler},
 };
 use crate::{session::Session, wire};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use lapin::{
     Channel, Error,
     message::Delivery as Received,
@@ -20,6 +20,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 pub(super) type Keep = Arc<dyn Send + Sync>;
 
 pub(super) struct Epoch {
+    session: Arc<Session>,
     channel: Arc<Channel>,
     consumer: lapin::Consumer,
     acks: Arc<Acks>,
@@ -30,7 +31,7 @@ pub(super) struct Epoch {
 /// How an epoch's deliveries ended.
 pub(super) enum End {
     /// The channel or its connection is gone.
-    Lost(Error),
+    Lost(Option<Error>),
     /// The server cancelled the consumer: the queue was deleted, or its node is down.
     Cancelled,
     /// Nobody takes deliveries any more.
@@ -38,36 +39,35 @@ pub(super) enum End {
 }
 
 impl Epoch {
-    /// Subscribes. The prefetch is asked for first: what comes before it has no bound.
+    /// Subscribes.
     pub(super) async fn begin(
-        session: &Session,
+        session: Arc<Session>,
         queue: &str,
         prefetch: NonZeroU16,
         keep: Keep,
     ) -> Result<Epoch, Error> {
-        let channel = Arc::new(session.channel().await?);
-        channel.basic_qos(prefetch.get(), BasicQosOptions { global: false }).await?;
-        let name = ShortString::try_new(queue).unwrap_or_default();
-        let (tag, options) = (ShortString::default(), BasicConsumeOptions::default());
-        let consumer = channel.basic_consume(name, tag, options, FieldTable::default()).await?;
+        let (channel, consumer) = session.guard(subscribe(&session, queue, prefetch)).await?;
         let acks = Arc::new(Acks::new(prefetch));
         let settle = Arc::new(Settler { acks: acks.clone(), _alive: keep });
-        let (telling_acks, telling_channel) = (acks.clone(), channel.clone());
-        let telling = tokio::spawn(async move { telling_acks.tell_all(&telling_channel).await });
-        Ok(Epoch { channel, consumer, acks, settle, telling })
+        let telling = tokio::spawn(tell_all(acks.clone(), channel.clone(), session.clone()));
+        Ok(Epoch { session, channel, consumer, acks, settle, telling })
     }
 
     /// Passes deliveries on, until they end.
     pub(super) async fn deliver(&mut self, items: &mpsc::Sender<Item>) -> End {
+        let session = self.session.clone();
+        let died = session.died();
+        tokio::pin!(died);
         loop {
             let received = tokio::select! {
                 biased;
                 () = items.closed() => return End::Stopped,
                 received = self.consumer.next() => received,
+                () = &mut died => return End::Lost(None),
             };
             let item = match received {
                 Some(Ok(received)) => self.item(received),
-                Some(Err(error)) => return End::Lost(error),
+                Some(Err(error)) => return End::Lost(Some(error)),
                 None => return End::Cancelled,
             };
             // Dropped when nobody takes it any more, which gives it back.
@@ -115,19 +115,41 @@ impl Epoch {
     }
 
     async fn cancel(&mut self) {
-        if let Err(error) = self.channel.basic_cancel(self.consumer.tag(), BasicCancelOptions::default()).await {
+        let cancelling = self.channel.basic_cancel(self.consumer.tag(), BasicCancelOptions::default());
+        if let Err(error) = self.session.guard(cancelling).await {
             tracing::debug!(%error, "the consumer's channel was gone before it was cancelled");
             return self.acks.die();
         }
         // What came before the server knew.
-        while let Some(Ok(received)) = self.consumer.next().await {
+        while let Ok(Some(received)) = self.session.guard(self.consumer.next().map(Option::transpose)).await {
             drop(self.item(received));
         }
     }
 
     async fn close_channel(&self) {
-        if let Err(error) = self.channel.close(200, "done".into()).await {
+        if let Err(error) = self.session.guard(self.channel.close(200, "done".into())).await {
             tracing::debug!(%error, "the consumer's channel was gone before it was closed");
         }
+    }
+}
+
+/// The prefetch is asked for first: what comes before it has no bound.
+async fn subscribe(
+    session: &Session,
+    queue: &str,
+    prefetch: NonZeroU16,
+) -> Result<(Arc<Channel>, lapin::Consumer), Error> {
+    let channel = Arc::new(session.channel().await?);
+    channel.basic_qos(prefetch.get(), BasicQosOptions { global: false }).await?;
+    let name = ShortString::try_new(queue).unwrap_or_default();
+    let (tag, options) = (ShortString::default(), BasicConsumeOptions::default());
+    let consumer = channel.basic_consume(name, tag, options, FieldTable::default()).await?;
+    Ok((channel, consumer))
+}
+
+async fn tell_all(acks: Arc<Acks>, channel: Arc<Channel>, session: Arc<Session>) {
+    tokio::select! {
+        () = acks.tell_all(&channel) => {}
+        () = session.died() => acks.die(),
     }
 }

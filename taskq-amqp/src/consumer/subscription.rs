@@ -41,7 +41,7 @@ pub(crate) async fn subscribe(
     keep: Keep,
 ) -> Result<Consumer, BrokerError> {
     let session = subscriber.link.session(patience).await?;
-    let epoch = Epoch::begin(&session, &queue, prefetch, keep.clone()).await;
+    let epoch = Epoch::begin(session.clone(), &queue, prefetch, keep.clone()).await;
     let epoch = epoch.map_err(|error| error::of_queue(&error, &queue, &session.address))?;
     let (items, taken) = mpsc::channel(prefetch.get().into());
     let stop = CancellationToken::new();
@@ -82,7 +82,8 @@ impl Subscription {
                 None => return epoch.close().await,
                 Some(End::Stopped) => return self.retire(epoch, false).await,
                 Some(End::Lost(error)) => {
-                    tracing::warn!(queue = self.queue, %error, "lost the consumer; subscribing again");
+                    let error = error.map(|error| error.to_string());
+                    tracing::warn!(queue = self.queue, error, "lost the consumer; subscribing again");
                     epoch.lose();
                 }
                 Some(End::Cancelled) => {
@@ -125,15 +126,15 @@ impl Subscription {
         }
     }
 
-    async fn begin(&mut self, session: &Session) -> Result<Option<Epoch>, lapin::Error> {
+    async fn begin(&mut self, session: &Arc<Session>) -> Result<Option<Epoch>, lapin::Error> {
         let Some(keep) = self.keep.upgrade() else { return Ok(None) };
-        let begun = Epoch::begin(session, &self.queue, self.prefetch, keep.clone()).await;
+        let begun = Epoch::begin(session.clone(), &self.queue, self.prefetch, keep.clone()).await;
         match (begun, self.subscriber.declared.get(&self.queue)) {
             (Err(error), Some(spec)) if error::is_not_found(&error) && self.declared_in != session.epoch => {
                 tracing::warn!(queue = self.queue, "the broker has forgotten the queue; declaring it again");
-                topology::declare(&session.channel().await?, &spec).await?;
+                session.guard(async { topology::declare(&session.channel().await?, &spec).await }).await?;
                 self.declared_in = session.epoch;
-                Epoch::begin(session, &self.queue, self.prefetch, keep).await.map(Some)
+                Epoch::begin(session.clone(), &self.queue, self.prefetch, keep).await.map(Some)
             }
             (begun, _) => {
                 self.declared_in = session.epoch;

@@ -175,7 +175,7 @@ impl Lane {
                 () = sleep_until(alarm.unwrap_or_else(Instant::now).into()), if alarm.is_some() => {
                     self.tend(&state);
                     if self.window.abandoned() >= MAX_ABANDONED {
-                        self.give_up(channel).await;
+                        self.give_up(session, channel).await;
                         return Ending::Lost;
                     }
                 }
@@ -319,11 +319,11 @@ impl Lane {
     }
 
     /// Lets go of a channel on which the server says nothing about too many messages.
-    async fn give_up(&mut self, channel: &Channel) {
+    async fn give_up(&mut self, session: &Session, channel: &Channel) {
         tracing::warn!(messages = self.window.len(), "no confirmation of many messages: using another channel");
         let lost = self.window.drain();
         self.again(lost);
-        if let Err(error) = channel.close(200, "no confirmation".into()).await {
+        if let Err(error) = session.guard(channel.close(200, "no confirmation".into())).await {
             tracing::debug!(%error, "a silent channel did not close as it should");
         }
     }
@@ -347,7 +347,7 @@ type Opened = (Arc<Session>, Arc<Channel>);
 async fn open_channel(link: Link, has_delays: bool) -> Result<Opened, BrokerError> {
     loop {
         let session = link.session(Patience::Endless).await?;
-        match confirming_channel(&session, has_delays).await {
+        match session.guard(confirming_channel(&session, has_delays)).await {
             Ok(channel) => return Ok((session, Arc::new(channel))),
             Err(error) if session.is_dead() => tracing::debug!(%error, "the connection died before a channel was open"),
             Err(error) => {

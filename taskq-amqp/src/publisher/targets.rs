@@ -51,7 +51,7 @@ impl Targets {
     async fn ask(&self, queue: &str, runtime: &Runtime) -> Result<(), BrokerError> {
         loop {
             let session = self.link.session(Patience::Endless).await?;
-            match topology::look(&session, queue).await {
+            match session.guard(topology::look(&session, queue)).await {
                 Ok(_) => {
                     self.remember(&session, queue);
                     return Ok(());
