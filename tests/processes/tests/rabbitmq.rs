@@ -32,7 +32,7 @@ async fn a_thousand_confirmed_tasks_outlive_a_killed_broker_and_everyone_goes_on
     assert!(text.contains(&node.address()) && !text.contains("guest"), "{text}");
     let patient = tokio::spawn(nap.kiq(0).on(&app).within("60s"));
     // A worker that is started while there is no broker goes on trying.
-    let worker = servers.worker("work", &ledger, &["--concurrency", "100"]);
+    let mut worker = servers.worker("work", &ledger, &["--concurrency", "100"]);
 
     node.run().await;
     let patient = ended(patient).await.unwrap().expect("a publish rides out the restart");
