@@ -55,6 +55,11 @@ async fn a_thousand_confirmed_tasks_outlive_a_killed_broker_and_everyone_goes_on
     assert!(runs.iter().all(|runs| *runs <= 2), "{}", runs.iter().max().unwrap());
     eventually("the queue is empty", async || app.broker().inspect("work").await.is_ok_and(|info| info.ready == 0))
         .await;
+
+    node.kill();
+    support::signal(&worker, "TERM").await;
+    assert_eq!(ended(worker.wait()).await.unwrap().code(), Some(0), "a worker can be stopped without a broker");
+    let _ = ended(app.shutdown()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
