@@ -87,3 +87,32 @@ async fn after_three_cut_lines_there_is_one_consumer_with_the_prefetch_it_was_gi
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_slow_line_callers_and_tasks_share_round_trips() {
+    let (relay, by_relay) = Relay::before(&Servers::shared().amqp).await;
+    let servers = Servers::shared().with_amqp(by_relay);
+    let queue = support::unique("slow-line");
+    let app = servers.app(&queue);
+    app.startup().await.unwrap();
+    nap.kiq(0).on(&app).await.unwrap();
+    relay.slow(Duration::from_millis(50));
+
+    let began = Instant::now();
+    let sent = futures_util::future::join_all((0..100).map(|_| nap.kiq(0).on(&app))).await;
+    let sending = began.elapsed();
+    println!("100 callers were confirmed in {sending:?} at 100 ms a round trip");
+    assert!(sending < Duration::from_secs(4), "one round trip each: {sending:?}");
+
+    let worker = tokio::spawn(app.worker().concurrency(50).run_until(std::future::pending::<()>()));
+    let began = Instant::now();
+    for handle in sent {
+        assert!(handle.unwrap().wait_result().timeout(PATIENCE).await.unwrap().is_ok());
+    }
+    let working = began.elapsed();
+    println!("100 tasks were done in {working:?}");
+    assert!(working < Duration::from_secs(6), "one round trip each: {working:?}");
+    relay.slow(Duration::ZERO);
+    worker.abort();
+    Servers::shared().delete(&queue).await;
+}
