@@ -1,5 +1,7 @@
 //! Sizes and names at their limits, and just past them.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod support;
 
 use std::sync::{

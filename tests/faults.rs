@@ -1,5 +1,7 @@
 //! Words that get lost between worker and broker, servers' refusals, and tasks that wait behind long ones.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod support;
 
 use std::{sync::Arc, time::Duration};

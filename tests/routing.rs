@@ -1,5 +1,7 @@
 //! Which queue a task ends in, and what becomes of those whose queue is gone.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
 mod support;
 
 use futures_util::future::join_all;
