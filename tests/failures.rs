@@ -1,5 +1,7 @@
 //! Panics, time limits, values that cannot be kept, tasks that nobody knows: the worker lives on.
 
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod support;
 
 use std::time::Duration;

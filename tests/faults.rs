@@ -1,6 +1,6 @@
 //! Words that get lost between worker and broker, servers' refusals, and tasks that wait behind long ones.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 

@@ -1,5 +1,7 @@
 //! Messages that nobody can read, on RabbitMQ, where anybody can publish anything.
 
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod support;
 
 use lapin::{

@@ -1,5 +1,7 @@
 //! Waiting for results, asking for the status, replaying dead letters.
 
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod support;
 
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! How often and when a failing task runs again.
 
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod support;
 
 use std::time::Duration;

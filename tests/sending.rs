@@ -1,5 +1,7 @@
 //! What `kiq` promises, and how it says no.
 
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod support;
 
 use std::time::Duration;

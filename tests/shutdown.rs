@@ -1,5 +1,7 @@
 //! Stopping in stages, and what comes back.
 
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod support;
 
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! The broker as applications see it.
 
-use crate::{config::Config, engine::Engine};
+use crate::{config::Config, engine::Engine, error::again};
 use std::{
     fmt,
     num::NonZeroU16,
@@ -127,6 +127,15 @@ impl Broker for AmqpBroker {
 
     fn publish(&self, message: Publish) -> BoxFuture<'_, Result<(), BrokerError>> {
         Box::pin(async move { self.engine()?.publish(message).await })
+    }
+
+    fn publish_many(&self, messages: Vec<Publish>) -> BoxFuture<'_, Vec<Result<(), BrokerError>>> {
+        Box::pin(async move {
+            match self.engine() {
+                Ok(engine) => engine.publish_many(messages).await,
+                Err(error) => messages.iter().map(|_| Err(again(&error))).collect(),
+            }
+        })
     }
 
     fn consume<'a>(

@@ -23,8 +23,8 @@ use taskq_core::{BrokerError, Consumer, Publish, QueueInfo, QueueSpec};
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// Rounds over all servers before a call that needs a connection gives up.
-const PATIENCE: Patience = Patience::Rounds(3);
+/// How long a call that needs a connection keeps trying, all servers at least once.
+const PATIENCE: Patience = Patience::AtLeast(Duration::from_secs(3));
 
 /// For a question that the server answers at once if it answers at all.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -33,7 +33,7 @@ const ANSWER: Duration = Duration::from_secs(10);
 const CLOSING: Duration = Duration::from_secs(2);
 
 /// What closing may take in all when nobody waits for it.
-const ENDING: Duration = Duration::from_secs(10);
+const ENDING: Duration = Duration::from_secs(20);
 
 pub(crate) struct Engine {
     runtime: Runtime,
@@ -41,6 +41,8 @@ pub(crate) struct Engine {
     consuming: Link,
     publisher: Publisher,
     subscriber: Subscriber,
+    /// Attempts to connect.
+    dials: TaskTracker,
     /// What closing waits for.
     lanes: Mutex<Vec<JoinHandle<()>>>,
     is_closed: AtomicBool,
@@ -55,8 +57,9 @@ impl Engine {
             message: "cannot start the threads of the broker's connections".into(),
             source: Some(error.into()),
         })?;
+        let dials = TaskTracker::new();
         let link = |role: Role| {
-            let link = Link::new(role);
+            let link = Link::new(role, dials.clone());
             runtime.spawn(link.clone().keep_up(addresses.clone(), config.connection_name(role)))?;
             Ok::<Link, BrokerError>(link)
         };
@@ -69,7 +72,7 @@ impl Engine {
             closing: CancellationToken::new(),
         };
         let (lanes, is_closed) = (Mutex::new(lanes), AtomicBool::new(false));
-        Ok(Engine { runtime, publishing, consuming, publisher, subscriber, lanes, is_closed })
+        Ok(Engine { runtime, publishing, consuming, publisher, subscriber, dials, lanes, is_closed })
     }
 
     fn check_open(&self) -> Result<(), BrokerError> {
@@ -95,14 +98,23 @@ impl Engine {
         self.publisher.publish(publish, &self.runtime).await
     }
 
+    pub(crate) async fn publish_many(&self, publishes: Vec<Publish>) -> Vec<Result<(), BrokerError>> {
+        if self.check_open().is_err() {
+            return publishes.iter().map(|_| Err(BrokerError::Closed)).collect();
+        }
+        self.publisher.publish_many(publishes, &self.runtime).await
+    }
+
     pub(crate) async fn consume(self: Arc<Self>, queue: String, prefetch: NonZeroU16) -> Result<Consumer, BrokerError> {
         self.check_open()?;
+        error::check_queue_name(&queue)?;
         let subscribing = subscribe(self.subscriber.clone(), queue, prefetch, PATIENCE, self.clone());
         self.runtime.run(subscribing).await
     }
 
     pub(crate) async fn inspect(&self, queue: String) -> Result<QueueInfo, BrokerError> {
         self.check_open()?;
+        error::check_queue_name(&queue)?;
         // A publishing connection may be blocked; the other one never is.
         let link = if self.consuming.present().is_some() { self.consuming.clone() } else { self.publishing.clone() };
         let look = async move {
@@ -141,7 +153,12 @@ impl Engine {
 impl Drop for Engine {
     /// Closes the connections behind the back of whoever dropped the last handle.
     fn drop(&mut self) {
-        let ending = self.ending();
+        let (ending, dials) = (self.ending(), self.dials.clone());
+        dials.close();
+        let ending = async move {
+            ending.await;
+            dials.wait().await;
+        };
         self.runtime.end_after(ending, ENDING);
     }
 }

@@ -77,19 +77,24 @@ fn mismatch(text: &str) -> Option<BrokerError> {
     let (name, rest) = rest.split_once('\'')?.1.split_once("' in vhost '").unwrap_or((rest, ""));
     let values = rest.rsplit_once("received ").map_or("", |split| split.1);
     let (wanted, found) = values.split_once(" but current is ").unwrap_or((values, ""));
-    Some(BrokerError::Mismatch {
-        queue: name.to_owned(),
-        argument: argument.to_owned(),
-        wanted: value(wanted),
-        found: value(found),
-    })
+    let (argument, wanted, found) = match (argument, value(wanted), value(found)) {
+        // Only a quorum queue has one, and only ours ask for one: the server names the first difference of several.
+        ("x-dead-letter-strategy", wanted, found) if wanted == UNSET && found == "at-least-once" => {
+            ("x-queue-type", "classic".into(), "quorum".into())
+        }
+        others => others,
+    };
+    Some(BrokerError::Mismatch { queue: name.to_owned(), argument: argument.to_owned(), wanted, found })
 }
+
+/// What an argument that is not there has for a value.
+const UNSET: &str = "not set";
 
 /// `the value 'quorum' of type 'longstr'`, `'true'` or `none`.
 fn value(text: &str) -> String {
     match text.split('\'').nth(1) {
         Some(quoted) => quoted.to_owned(),
-        None if text.starts_with("none") => "not set".to_owned(),
+        None if text.starts_with("none") => UNSET.to_owned(),
         None => "another value".to_owned(),
     }
 }
@@ -107,8 +112,17 @@ pub(crate) fn again(error: &BrokerError) -> BrokerError {
             found: found.clone(),
         },
         BrokerError::Closed => BrokerError::Closed,
+        BrokerError::Address { reason } => BrokerError::Address { reason: reason.clone() },
         BrokerError::Unsupported { what } => BrokerError::Unsupported { what: what.clone() },
         other => BrokerError::other(other.to_string()),
+    }
+}
+
+/// Whether there may be a queue of this name at all: an AMQP short string of 1 to 255 bytes.
+pub(crate) fn check_queue_name(queue: &str) -> Result<(), BrokerError> {
+    match queue.len() {
+        1..=255 => Ok(()),
+        _ => Err(BrokerError::Unroutable { queue: queue.to_owned() }),
     }
 }
 

@@ -8,13 +8,14 @@ use crate::{
     error::Failure,
     session::{Events, Session},
 };
+use lapin::Connection;
 use std::{sync::Arc, time::Duration};
 use taskq_core::BrokerError;
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep, sleep_until, timeout},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -60,8 +61,8 @@ struct Status {
 /// How long a caller waits for a connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Patience {
-    /// Until this many rounds over all servers have failed.
-    Rounds(u64),
+    /// Until all servers were tried and this much time has passed.
+    AtLeast(Duration),
     /// For ever, unless the servers refuse.
     Endless,
 }
@@ -75,13 +76,14 @@ struct Inner {
     status: watch::Sender<Status>,
     wanted: Notify,
     closing: CancellationToken,
+    dials: TaskTracker,
 }
 
 impl Link {
-    /// A link that [`Link::keep_up`] must serve.
-    pub(crate) fn new(role: Role) -> Link {
+    /// A link that [`Link::keep_up`] must serve. `dials` is where its attempts run.
+    pub(crate) fn new(role: Role, dials: TaskTracker) -> Link {
         let status = watch::Sender::new(Status { phase: Phase::Idle, failed: 0 });
-        Link(Arc::new(Inner { role, status, wanted: Notify::new(), closing: CancellationToken::new() }))
+        Link(Arc::new(Inner { role, status, wanted: Notify::new(), closing: CancellationToken::new(), dials }))
     }
 
     /// The present session, or the next one.
@@ -92,20 +94,27 @@ impl Link {
         let mut status = self.0.status.subscribe();
         let before = status.borrow().failed;
         self.0.wanted.notify_one();
+        let since = Instant::now();
         loop {
             let now = status.borrow_and_update().clone();
-            let failed = now.failed - before;
-            match (now.phase, patience) {
-                (Phase::Up(session), _) if !session.is_dead() => return Ok(session),
-                (Phase::Closed, _) => return Err(BrokerError::Closed),
-                (Phase::Refused(failure), _) if failed > 0 => return Err(failure.into()),
-                (Phase::Down(Some(failure)), Patience::Rounds(rounds)) if failed >= rounds => {
+            let has_failed = now.failed > before;
+            let may_end = match patience {
+                Patience::AtLeast(time) => has_failed.then_some(since + time),
+                Patience::Endless => None,
+            };
+            match now.phase {
+                Phase::Up(session) if !session.is_dead() => return Ok(session),
+                Phase::Closed => return Err(BrokerError::Closed),
+                Phase::Refused(failure) if has_failed => return Err(failure.into()),
+                Phase::Down(Some(failure)) if may_end.is_some_and(|end| end <= Instant::now()) => {
                     return Err(failure.into());
                 }
                 _ => {}
             }
-            if status.changed().await.is_err() {
-                return Err(BrokerError::Closed);
+            let end = sleep_until(may_end.unwrap_or(since));
+            tokio::select! {
+                changed = status.changed() => if changed.is_err() { return Err(BrokerError::Closed) },
+                () = end, if may_end.is_some_and(|end| end > Instant::now()) => {}
             }
         }
     }
@@ -205,21 +214,21 @@ impl Supervisor {
         }
     }
 
-    fn dialers(&self) -> Result<Vec<Dialer>, Failure> {
+    fn dialers(&self) -> Result<Vec<Arc<Dialer>>, Failure> {
         let dialer = |address: &Address| match self.link.0.role {
-            Role::Publish => Dialer::pooled(address.clone(), self.connection_name.clone()),
-            Role::Consume => Ok(Dialer::direct(address.clone(), self.connection_name.clone())),
+            Role::Publish => Dialer::pooled(address.clone(), self.connection_name.clone()).map(Arc::new),
+            Role::Consume => Ok(Arc::new(Dialer::direct(address.clone(), self.connection_name.clone()))),
         };
         self.addresses.iter().map(dialer).collect()
     }
 
     /// One attempt at each server, in random order, until one succeeds. A refusal counts more than a server that is down.
-    async fn round(&mut self, dialers: &[Dialer]) -> Result<(Arc<Session>, Events), Failure> {
-        let mut order: Vec<&Dialer> = dialers.iter().collect();
+    async fn round(&mut self, dialers: &[Arc<Dialer>]) -> Result<(Arc<Session>, Events), Failure> {
+        let mut order: Vec<&Arc<Dialer>> = dialers.iter().collect();
         fastrand::shuffle(&mut order);
         let mut worst = None;
         for dialer in order {
-            match dialer.dial().await {
+            match self.dial(dialer.clone()).await {
                 Ok((connection, events)) => {
                     self.epoch += 1;
                     let session = Session::new(self.epoch, dialer.address().shown(), connection);
@@ -232,6 +241,14 @@ impl Supervisor {
             }
         }
         Err(worst.unwrap_or(Failure::Unreachable { address: String::new(), reason: "no address is given".into() }))
+    }
+
+    /// Runs to its end even if nobody waits for it any more: lapin's own thread panics when the runtime that it connects
+    /// on goes away.
+    async fn dial(&self, dialer: Arc<Dialer>) -> Result<(Connection, Events), Failure> {
+        let address = dialer.address().shown();
+        let dial = self.link.0.dials.spawn(async move { dialer.dial().await });
+        dial.await.unwrap_or_else(|error| Err(Failure::Unreachable { address, reason: error.to_string() }))
     }
 
     /// Twice as long after each failure, with full jitter, so that clients of a server that came back do not come at once.

@@ -55,7 +55,11 @@ fn start(app: &AppPath, build: &BuildFlags, arguments: &[String]) -> Result<Exit
 
 fn build_to(app: &AppPath, build: &BuildFlags, output: &Path) -> Result<ExitCode> {
     let (_, built) = make(app, build)?;
-    fs::copy(&built.executable, output).with_context(|| format!("cannot write {}", output.display()))?;
+    // A program that runs cannot be written to, but another can take its name.
+    let beside = output.with_extension("new");
+    fs::copy(&built.executable, &beside)
+        .and_then(|_| fs::rename(&beside, output))
+        .with_context(|| format!("cannot write {}", output.display()))?;
     println!("{}", output.display());
     Ok(ExitCode::SUCCESS)
 }

@@ -20,6 +20,8 @@ const LONGEST: Duration = Duration::from_secs(3);
 /// Tells when something under the watched directories has changed.
 pub(crate) struct Watch {
     changes: mpsc::Receiver<()>,
+    /// There was a change that nobody has been told of.
+    pending: bool,
     _watcher: notify::RecommendedWatcher,
 }
 
@@ -44,14 +46,18 @@ impl Watch {
                 watch(&directory, RecursiveMode::Recursive)?;
             }
         }
-        Ok(Watch { changes, _watcher: watcher })
+        Ok(Watch { changes, pending: false, _watcher: watcher })
     }
 
     /// Resolves when something has changed and all is quiet again. Cancel safe.
     pub(crate) async fn changed(&mut self) {
-        self.changes.recv().await;
+        if !self.pending {
+            self.changes.recv().await;
+            self.pending = true;
+        }
         let end = Instant::now() + LONGEST;
         while Instant::now() < end && timeout(QUIET, self.changes.recv()).await.is_ok() {}
+        self.pending = false;
     }
 }
 
@@ -59,7 +65,9 @@ impl Watch {
 fn directories(source: &Path, target: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(source).with_context(|| format!("cannot read {}", source.display()))?;
     let paths = entries.flatten().map(|entry| entry.path());
-    Ok(paths.filter(|path| path.is_dir() && path != target && !is_hidden(path)).collect())
+    // Other build directories bear cargo's mark of a cache.
+    let holds_sources = |path: &PathBuf| path != target && !is_hidden(path) && !path.join("CACHEDIR.TAG").exists();
+    Ok(paths.filter(|path| path.is_dir() && holds_sources(path)).collect())
 }
 
 fn matters(event: &Event, target: &Path) -> bool {

@@ -3,7 +3,7 @@
 
 mod support;
 
-use support::Place;
+use support::{Place, Running};
 
 const LIB: &str = include_str!("support/my_app.rs");
 
@@ -46,4 +46,22 @@ fn a_crate_that_does_not_build_at_first_starts_when_it_does() {
     command.line_with("concurrency  prefetch");
     command.terminate();
     assert_eq!(command.ended().0.code(), Some(0));
+}
+
+#[test]
+fn all_processes_of_a_worker_are_replaced() {
+    let place = Place::with_crate("reload-workers", &[("src/lib.rs", &marked("first"))]);
+    let mut command = place.start(&["worker", "my_app::broker", "--reload", "--workers", "2"]);
+    let both_say = |command: &mut Running, mark: &str| {
+        for _ in 0..2 {
+            command.line_with(&format!("{mark} greeting="));
+        }
+        command.line_with("concurrency  prefetch");
+    };
+    both_say(&mut command, "first");
+    place.write("src/lib.rs", &marked("second"));
+    both_say(&mut command, "second");
+    command.terminate();
+    let (status, said) = command.ended();
+    assert_eq!(status.code(), Some(0), "{said:#?}");
 }

@@ -30,7 +30,9 @@ async fn arrives<B: Broker>(connection: &Connection<B>, queue: &QueueSpec, messa
     ensure!(!delivery.redelivered, "a first delivery is marked as redelivered");
     ensure!(delivery.epitaph.is_none(), "a message that is no dead letter arrived with an epitaph");
     delivery.ack();
-    Ok(())
+    drop(consumer);
+    // Until the broker knows that this consumer has gone it may deliver to it.
+    connection.sees(queue, "nobody consumes", |info| info.consumers == 0).await
 }
 
 /// Any bytes may be a body: none at all, every value, no valid UTF-8.

@@ -1,5 +1,7 @@
 //! The import rules of ARCHITECTURE.md, checked.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{fs, path::Path};
 
 /// Files (or folders) of `src`, and the modules that they may not import.

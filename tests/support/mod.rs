@@ -59,13 +59,15 @@ pub async fn play<F: Future<Output = ()>>(stage: Stage, test: impl FnOnce(Stage)
     }
 }
 
+type Running = tokio::task::JoinHandle<Result<(), taskq::WorkerError>>;
+
 #[derive(Clone)]
 pub struct Stage {
     pub queue: String,
     memory: Option<InMemoryBroker>,
     queues: Arc<Mutex<Vec<String>>>,
     stop: CancellationToken,
-    workers: Arc<Mutex<Vec<tokio::task::JoinHandle<Result<(), taskq::WorkerError>>>>>,
+    workers: Arc<Mutex<Vec<Running>>>,
 }
 
 impl Stage {

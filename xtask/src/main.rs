@@ -62,7 +62,7 @@ fn test(arguments: &[String]) -> Result<()> {
         _ => return Err(format!("`cargo xtask test` takes only `--install`, not `{}`", arguments.join(" "))),
     };
     let servers = Servers::find_or_start(missing)?;
-    cargo::run(&["test", "--workspace", "--all-features"], &servers.test_env())?;
+    cargo::run(&["test", "--workspace", "--all-features", "--no-fail-fast"], &servers.test_env())?;
     cargo::run(&["test", "--workspace", "--all-features", "--examples"], &servers.test_env())?;
     examples::check_all(&servers.example_env())
 }

@@ -111,7 +111,7 @@ impl Subscription {
             match self.begin(&session).await {
                 Ok(epoch) => {
                     self.failures = 0;
-                    return Some(epoch?);
+                    return epoch;
                 }
                 Err(error) => {
                     let error = error::of_queue(&error, &self.queue, &session.address);

@@ -147,8 +147,14 @@ impl Lane {
         let mut batch = Vec::new();
         while !self.is_done() {
             let state = line.borrow_and_update().clone();
-            if state == Line::Open {
-                self.hand_over_all(channel);
+            match state {
+                Line::Open => self.hand_over_all(channel),
+                Line::Blocked { .. } => {}
+                Line::Dead => {
+                    let lost = self.window.drain();
+                    self.again(lost);
+                    return Ending::Lost;
+                }
             }
             let alarm = self.alarm;
             tokio::select! {
@@ -194,7 +200,8 @@ impl Lane {
     fn hand_over_all(&mut self, channel: &Arc<Channel>) {
         while let Some(job) = self.waiting.front() {
             let is_its_turn = self.suspects == 0 || self.window.is_empty();
-            if !job.is_forgotten() && !(is_its_turn && self.window.has_room_for(job)) {
+            let may_go = is_its_turn && self.window.has_room_for(job);
+            if !(may_go || job.is_forgotten()) {
                 return;
             }
             if let Some(job) = self.waiting.pop_front().filter(|job| !job.is_forgotten()) {

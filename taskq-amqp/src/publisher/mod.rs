@@ -6,9 +6,9 @@ mod targets;
 mod verdicts;
 mod window;
 
-use crate::{link::Link, runtime::Runtime};
+use crate::{error, link::Link, runtime::Runtime};
 use futures_util::future::join_all;
-use job::{Job, Room};
+use job::{Job, Outcome, Room};
 use lane::{Lane, Setup};
 use std::{
     hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
@@ -18,7 +18,7 @@ use std::{
 use targets::Targets;
 use taskq_core::{BrokerError, Origin, Publish};
 use tokio::{
-    sync::{Semaphore, mpsc},
+    sync::{Semaphore, mpsc, oneshot},
     task::JoinHandle,
     time::timeout,
 };
@@ -41,6 +41,9 @@ const MAX_BODY: usize = 15 * 1024 * 1024;
 
 /// What closing waits for all lanes; longer than each waits for its messages.
 const CLOSING: Duration = Duration::from_secs(6);
+
+/// Tells the outcome of a message that is on its way.
+type Waiting = oneshot::Receiver<Outcome>;
 
 pub(crate) struct Publisher {
     link: Link,
@@ -82,21 +85,40 @@ impl Publisher {
         Ok((publisher, running))
     }
 
-    pub(crate) async fn publish(&self, publish: Publish, runtime: &Runtime) -> Result<(), BrokerError> {
-        check_size(&publish)?;
-        let is_delayed = publish.delay.is_some();
-        let (mut job, outcome) = Job::new(publish);
+    pub(crate) async fn publish(&self, publish: Publish, runtime: &Runtime) -> Outcome {
+        outcome_of(self.admit(Job::new(publish), runtime).await).await
+    }
+
+    /// Publishes in this order: one after another they go on their way, and all outcomes are waited for together.
+    pub(crate) async fn publish_many(&self, publishes: Vec<Publish>, runtime: &Runtime) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity(publishes.len());
+        let jobs: Vec<_> = publishes.into_iter().map(Job::new).collect();
+        for job in jobs {
+            outcomes.push(self.admit(job, runtime).await);
+        }
+        let mut known = Vec::with_capacity(outcomes.len());
+        for outcome in outcomes {
+            known.push(outcome_of(outcome).await);
+        }
+        known
+    }
+
+    /// Hands a message to the owner of its channel, once there is room for it.
+    async fn admit(&self, (mut job, outcome): (Job, Waiting), runtime: &Runtime) -> Result<Waiting, BrokerError> {
+        error::check_queue_name(&job.queue)?;
+        check_size(&job)?;
         // What a worker publishes is bounded by its prefetch, and what it publishes makes room.
         if job.origin != Origin::Worker {
             job.room = Some(self.room_for(&job, runtime).await?);
         }
+        let is_delayed = job.due.is_some();
         if is_delayed {
             self.targets.check(&job.queue, job.deadline, runtime).await?;
         }
         let lane = if is_delayed { DIRECT_LANES } else { lane_of(&job.queue) };
         let Some(lane) = self.lanes.get(lane) else { return Err(BrokerError::Closed) };
         lane.send(job).await.map_err(|_| BrokerError::Closed)?;
-        outcome.await.unwrap_or(Err(BrokerError::Closed))
+        Ok(outcome)
     }
 
     async fn room_for(&self, job: &Job, runtime: &Runtime) -> Result<Room, BrokerError> {
@@ -129,17 +151,22 @@ impl Publisher {
     }
 }
 
+/// A lane that is gone took the message with it, unsent or not.
+async fn outcome_of(admitted: Result<Waiting, BrokerError>) -> Outcome {
+    admitted?.await.unwrap_or(Err(BrokerError::Closed))
+}
+
 fn lane_of(queue: &str) -> usize {
     let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(queue);
     (hash % DIRECT_LANES as u64) as usize
 }
 
 /// What came from the server fits the server.
-fn check_size(publish: &Publish) -> Result<(), BrokerError> {
-    let size = publish.content.body().len();
-    if publish.origin == Origin::Worker || size <= MAX_BODY {
+fn check_size(job: &Job) -> Result<(), BrokerError> {
+    let size = job.body().len();
+    if job.origin == Origin::Worker || size <= MAX_BODY {
         return Ok(());
     }
-    let what = format!("a message of {size} bytes for queue `{}`; the limit is {MAX_BODY}", publish.queue);
+    let what = format!("a message of {size} bytes for queue `{}`; the limit is {MAX_BODY}", job.queue);
     Err(BrokerError::Unsupported { what })
 }

@@ -31,13 +31,14 @@ pub fn unique(label: &str) -> String {
     format!("amqp-test-{label}-{}", TaskId::new())
 }
 
-/// Runs `test` with a queue name of its own, and deletes that queue whatever comes of it.
+/// Runs `test` with a queue name of its own, and deletes that queue whatever comes of it, and those with `a.` before the
+/// name or `.other` after it.
 pub async fn with_queue<F: Future<Output = ()>>(label: &str, test: impl FnOnce(String) -> F) {
     use futures_util::FutureExt;
     let queue = unique(label);
     let end =
         std::panic::AssertUnwindSafe(tokio::time::timeout(PATIENCE * 4, test(queue.clone()))).catch_unwind().await;
-    rabbit::delete(&amqp_url(), &[queue]).await;
+    rabbit::delete(&amqp_url(), &[format!("a.{queue}"), format!("{queue}.other"), queue]).await;
     match end {
         Ok(in_time) => in_time.expect("the test did not end"),
         Err(panic) => std::panic::resume_unwind(panic),
@@ -58,6 +59,24 @@ pub fn number_of(delivery: &Delivery) -> usize {
         Content::Task(message) => str::from_utf8(&message.body).unwrap().parse().unwrap(),
         Content::Foreign(foreign) => panic!("not a task: {foreign:?}"),
     }
+}
+
+/// A broker at the test server with this queue declared.
+pub async fn broker_with(queue: &str) -> AmqpBroker {
+    let broker = AmqpBroker::new(amqp_url());
+    broker.declare(&QueueSpec::new(queue)).await.unwrap();
+    broker
+}
+
+/// Takes and acks until each of these has come; says how often each came.
+pub async fn take_all(consumer: &mut Consumer, count: usize) -> Vec<usize> {
+    let mut times = vec![0; count];
+    while times.contains(&0) {
+        let delivery = next(consumer).await;
+        times[number_of(&delivery)] += 1;
+        delivery.ack();
+    }
+    times
 }
 
 pub async fn consume(broker: &AmqpBroker, queue: &str, prefetch: u16) -> Consumer {

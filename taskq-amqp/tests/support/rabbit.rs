@@ -2,7 +2,10 @@
 
 use lapin::{
     BasicProperties, Channel, Connection, ConnectionProperties,
-    options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions},
+    options::{
+        BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions,
+        QueueDeleteOptions,
+    },
     types::{AMQPValue, FieldTable},
 };
 
@@ -55,4 +58,19 @@ pub async fn counts(url: &str, queue: &str) -> (u32, u32) {
     let seen = channel.queue_declare(queue.into(), options, FieldTable::default()).await.unwrap();
     connection.close(200, "done".into()).await.unwrap();
     (seen.message_count(), seen.consumer_count())
+}
+
+/// Takes the messages with this routing key out of a queue that others use too; says how many there were.
+pub async fn take_out(url: &str, queue: &str, routing_key: &str) -> usize {
+    let (connection, channel) = channel(url).await;
+    let mut taken = 0;
+    while let Some(message) = channel.basic_get(queue.into(), BasicGetOptions::default()).await.unwrap() {
+        if message.delivery.routing_key.as_str().ends_with(routing_key) {
+            channel.basic_ack(message.delivery.delivery_tag, BasicAckOptions::default()).await.unwrap();
+            taken += 1;
+        }
+    }
+    // What was not acked goes back with the channel.
+    connection.close(200, "done".into()).await.unwrap();
+    taken
 }

@@ -51,6 +51,19 @@ impl Relay {
         relay
     }
 
+    /// The same on a thread of its own, for tests that block theirs.
+    pub fn start_apart() -> Relay {
+        let (relay, started) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                relay.send(Relay::start().await).unwrap();
+                std::future::pending::<()>().await;
+            });
+        });
+        started.recv().unwrap()
+    }
+
     pub fn url(&self) -> String {
         amqp_url_at(&self.address.to_string())
     }

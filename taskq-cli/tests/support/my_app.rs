@@ -1,6 +1,6 @@
 //! A user's crate, without the macro: the shortest that has a task and several apps.
 
-use std::{future::pending, sync::LazyLock};
+use std::{future::pending, io::Write, sync::LazyLock};
 use taskq::{
     App, BoxError, BoxFuture, Broker, BrokerError, BrokerExt, Call, Capabilities, Consumer, InMemoryBroker, Publish,
     QueueInfo, QueueSpec, Run, Task, TaskConfig, TaskContext,
@@ -25,7 +25,9 @@ impl Run for Endless {
 
 pub fn broker() -> App {
     let place = std::env::current_dir().unwrap();
-    eprintln!("greeting={:?} place={}", std::env::var("GREETING").ok(), place.display());
+    // In one piece: several processes write to the same place.
+    let line = format!("greeting={:?} place={}\n", std::env::var("GREETING").ok(), place.display());
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
     InMemoryBroker::new().without_worker().register::<Endless>()
 }
 

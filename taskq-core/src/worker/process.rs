@@ -135,7 +135,6 @@ fn span_of(message: &Message, queue: &str) -> tracing::Span {
         queue,
         attempt = message.attempt,
         trace_id = trace.map(|trace| trace.trace_id()),
-        traceparent = message.traceparent.as_deref(),
     )
 }
 

@@ -14,8 +14,9 @@ pub(super) struct Args {
     #[command(flatten)]
     pub(super) flags: WorkerFlags,
     /// This process belongs to another one, which holds the other end of its standard input: a byte asks it to stop, a
-    /// second one to stop at once, and the end of it means that the other process is gone.
-    #[arg(long, hide = true)]
+    /// second one to stop at once, and the end of it means that the other process is gone. May be said twice: one of
+    /// several processes gets all flags of the first one, and this one.
+    #[arg(long, hide = true, overrides_with = "parent_pipe")]
     pub(super) parent_pipe: bool,
     /// This process is one of several: do what one does.
     #[arg(long, hide = true)]

@@ -55,9 +55,10 @@ impl From<Exit> for ExitCode {
 
 /// Writes the error and its sources to stderr, on one line.
 pub(super) fn say_error(error: &(dyn Error + 'static)) {
-    let mut stderr = std::io::stderr().lock();
+    // In one piece: other processes may write to the same place.
+    let line = format!("error: {}\n", chain(error));
     // Nobody is left to hear of an error here.
-    let _ = writeln!(stderr, "error: {}", chain(error));
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 /// The error and its sources, on one line.

@@ -69,7 +69,7 @@ async fn work(program: Program, args: &Args, app: &App, stop: &Stop) -> Result<(
     if args.worker_index.unwrap_or(0) == 0 {
         announce(program, &args.flags, &worker.plan())?;
     }
-    worker.run_until_stopped(stop.graceful.clone(), stop.immediate.clone()).await
+    start::run(worker, stop).await
 }
 
 /// The start table.
@@ -90,7 +90,7 @@ fn announce(program: Program, flags: &WorkerFlags, plan: &WorkerPlan) -> Result<
 
 async fn inquire(command: &Command, app: impl FnOnce() -> AppFuture) -> Result<(), WorkerError> {
     let app = app().await.map_err(WorkerError::App)?;
-    log::install(LogFormat::Text);
+    log::install_quiet();
     let text = match command {
         Command::Tasks { json } => tasks::list(&app, *json)?,
         Command::Dead(command) => {

@@ -1,0 +1,119 @@
+//! The broker lives by itself: on threads of its own, as long as somebody holds it, and no longer.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::time::Duration;
+use support::{amqp_url, broker_with, consume, eventually, next, rabbit, relay::Relay, take_all, to, with_queue};
+use taskq_amqp::AmqpBroker;
+use taskq_core::{Broker, BrokerError, QueueSpec};
+use tokio::runtime;
+
+fn runtime() -> runtime::Runtime {
+    runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+#[test]
+fn a_broker_outlives_the_runtime_it_was_first_used_in() {
+    runtime().block_on(with_queue("outlives", async |queue| {
+        let broker = AmqpBroker::new(amqp_url());
+        let (in_thread, name) = (broker.clone(), queue.clone());
+        let consumer = std::thread::spawn(move || {
+            runtime().block_on(async {
+                in_thread.declare(&QueueSpec::new(&name)).await.unwrap();
+                in_thread.publish(to(&name, 0)).await.unwrap();
+                consume(&in_thread, &name, 1).await
+            })
+        });
+        let mut consumer = consumer.join().unwrap();
+        broker.publish(to(&queue, 1)).await.unwrap();
+        assert_eq!(take_all(&mut consumer, 2).await, [1, 1]);
+    }));
+}
+
+#[test]
+fn a_broker_keeps_real_time_while_a_test_has_paused_its_own() {
+    runtime().block_on(with_queue("paused", async |queue| {
+        let name = queue.clone();
+        let paused = std::thread::spawn(move || {
+            let paused = runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+            paused.block_on(async {
+                let broker = broker_with(&name).await;
+                broker.publish_many((0..100).map(|number| to(&name, number)).collect()).await
+            })
+        });
+        let outcomes = paused.join().unwrap();
+        assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+    }));
+}
+
+#[tokio::test]
+async fn heartbeats_go_on_while_user_code_blocks_its_runtime() {
+    with_queue("blocking", async |queue| {
+        let relay = Relay::start_apart();
+        let broker = AmqpBroker::new(relay.url()).heartbeat(Duration::from_secs(1));
+        broker.declare(&QueueSpec::new(&queue)).await.unwrap();
+        let mut consumer = consume(&broker, &queue, 1).await;
+        let connections = relay.accepted();
+        std::thread::sleep(Duration::from_secs(5));
+        broker.publish(to(&queue, 0)).await.unwrap();
+        take_all(&mut consumer, 1).await;
+        assert_eq!(relay.accepted(), connections, "a connection was lost");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn dropping_the_last_handle_closes_the_connections_and_gives_back_what_was_held() {
+    with_queue("dropped", async |queue| {
+        let broker = broker_with(&queue).await;
+        broker.publish(to(&queue, 0)).await.unwrap();
+        let mut consumer = consume(&broker, &queue, 1).await;
+        let held = next(&mut consumer).await;
+        drop(broker);
+        drop(consumer);
+        drop(held);
+        let given_back = async || (rabbit::counts(&amqp_url(), &queue).await == (1, 0)).then_some(());
+        eventually("the message is given back and nobody consumes", given_back).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_ack_just_before_the_last_handle_is_dropped_counts() {
+    with_queue("last-ack", async |queue| {
+        for _ in 0..10 {
+            let broker = broker_with(&queue).await;
+            broker.publish(to(&queue, 0)).await.unwrap();
+            let mut consumer = consume(&broker, &queue, 1).await;
+            next(&mut consumer).await.ack();
+            drop((consumer, broker));
+            let nobody = async || (rabbit::counts(&amqp_url(), &queue).await.1 == 0).then_some(());
+            eventually("nobody consumes", nobody).await;
+            assert_eq!(rabbit::counts(&amqp_url(), &queue).await.0, 0);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn closing_tells_the_last_settlements_and_refuses_what_comes_after() {
+    with_queue("closed", async |queue| {
+        let broker = broker_with(&queue).await;
+        broker.publish_many((0..50).map(|number| to(&queue, number)).collect()).await;
+        let mut consumer = consume(&broker, &queue, 200).await;
+        for _ in 0..30 {
+            next(&mut consumer).await.ack();
+        }
+        let held = next(&mut consumer).await;
+        broker.close().await.unwrap();
+        broker.close().await.unwrap();
+        drop(held);
+        assert_eq!(rabbit::counts(&amqp_url(), &queue).await, (20, 0));
+        assert!(consumer.next().await.is_none());
+        assert!(matches!(broker.publish(to(&queue, 0)).await, Err(BrokerError::Closed)));
+        assert!(matches!(broker.inspect(&queue).await, Err(BrokerError::Closed)));
+    })
+    .await;
+}

@@ -1,0 +1,111 @@
+//! What a server of one's own is needed for: a power cut, and an alarm.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::cognitive_complexity)]
+
+mod support;
+
+use futures_util::future::join_all;
+use std::time::{Duration, Instant};
+use support::{PATIENCE, consume, eventually, next, node::Node, number_of, rabbit, take_all, to, unique};
+use taskq_amqp::AmqpBroker;
+use taskq_core::{Broker, BrokerError, Origin, QueueSpec};
+use tokio::time::timeout;
+
+/// One node for all of it: starting one takes long.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_server_keeps_what_it_confirmed_and_an_alarm_stops_publishing_alone() {
+    let mut node = Node::start().await;
+    confirmed_messages_survive_a_killed_server(&mut node).await;
+    at_an_alarm_publishing_is_blocked_and_settling_goes_on(&node).await;
+}
+
+async fn confirmed_messages_survive_a_killed_server(node: &mut Node) {
+    let queue = unique("killed");
+    let broker = AmqpBroker::new(node.url());
+    for queue in [QueueSpec::new(&queue), QueueSpec::new(format!("{queue}.classic")).classic()] {
+        broker.declare(&queue).await.unwrap();
+        let publishes = (0..200).map(|number| to(queue.name(), number));
+        let outcomes = broker.publish_many(publishes.collect()).await;
+        assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+    }
+    let delayed = to(&queue, 200).delay(Some(Duration::from_secs(5)));
+    broker.publish(delayed).await.unwrap();
+    // 310 days, the longest there is; what is missing is made up for on arrival.
+    for origin in [Origin::Caller, Origin::Worker] {
+        broker.publish(to(&queue, 999).delay(Some(Duration::MAX)).origin(origin)).await.unwrap();
+    }
+    // A consumer that was there before goes on after.
+    let mut early = consume(&broker, &queue, 1).await;
+    next(&mut early).await.requeue();
+
+    node.kill();
+    let waiting = tokio::spawn({
+        let (broker, publish) = (broker.clone(), to(&queue, 201).within(PATIENCE * 4));
+        async move { broker.publish(publish).await }
+    });
+    let refused = eventually("there is no connection", async || {
+        let soon = to(&queue, 999).within(Duration::from_millis(300));
+        match broker.publish(soon).await.unwrap_err() {
+            // On its way when the server died.
+            BrokerError::Unconfirmed { .. } => None,
+            error => Some(error),
+        }
+    });
+    let refused = refused.await;
+    assert!(matches!(refused, BrokerError::Unreachable { .. }), "{refused:?}");
+    node.run().await;
+    timeout(PATIENCE * 4, waiting).await.unwrap().unwrap().unwrap();
+
+    take_all(&mut early, 202).await;
+    let mut classic = consume(&broker, &format!("{queue}.classic"), 200).await;
+    for number in 0..200 {
+        let delivery = next(&mut classic).await;
+        assert_eq!(number_of(&delivery), number);
+        delivery.ack();
+    }
+    broker.close().await.unwrap();
+}
+
+async fn at_an_alarm_publishing_is_blocked_and_settling_goes_on(node: &Node) {
+    let queue = unique("alarm");
+    let broker = AmqpBroker::new(node.url());
+    broker.declare(&QueueSpec::new(&queue)).await.unwrap();
+    broker.publish_many((0..20).map(|number| to(&queue, number)).collect()).await;
+    let mut consumer = consume(&broker, &queue, 5).await;
+    let held = next(&mut consumer).await;
+    node.ctl(&["set_vm_memory_high_watermark", "0"]).await;
+
+    // The server lets the first publish by and then says that it takes no more.
+    let within = |number| to(&queue, number).within(Duration::from_secs(1));
+    let began = Instant::now();
+    let blocked = eventually("a publish is blocked", async || match broker.publish(within(20)).await {
+        Err(error @ BrokerError::Blocked { .. }) => Some(error),
+        Ok(()) | Err(BrokerError::Unconfirmed { .. }) => None,
+        Err(other) => panic!("{other:?}"),
+    });
+    let blocked = blocked.await;
+    assert!(blocked.is_retryable());
+    assert!(blocked.to_string().contains("memory"), "{blocked}");
+    assert!(began.elapsed() < PATIENCE);
+    held.ack();
+    for _ in 1..20 {
+        next(&mut consumer).await.ack();
+    }
+    eventually("all is settled", async || (broker.inspect(&queue).await.unwrap().ready == 0).then_some(())).await;
+
+    let patient = join_all((100..110).map(|number| broker.publish(to(&queue, number))));
+    let ((), outcomes) = tokio::join!(
+        async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            node.ctl(&["set_vm_memory_high_watermark", "0.4"]).await;
+        },
+        patient
+    );
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+    broker.close().await.unwrap();
+    eventually("all connections are closed", async || {
+        let (_, consumers) = rabbit::counts(&node.url(), &queue).await;
+        (consumers == 0).then_some(())
+    })
+    .await;
+}

@@ -1,0 +1,177 @@
+//! Lines that break: everything goes on by itself, with nothing lost.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::time::Duration;
+use support::{
+    amqp_url, consume, eventually, next, number_of, rabbit,
+    relay::{Mode, Relay},
+    take_all, to, with_queue,
+};
+use taskq_amqp::AmqpBroker;
+use taskq_core::{Broker, BrokerError, QueueSpec};
+use tokio::time::timeout;
+
+/// A broker behind a relay, with this queue declared.
+async fn behind_relay(queue: &str) -> (Relay, AmqpBroker) {
+    let relay = Relay::start().await;
+    let broker = AmqpBroker::new(relay.url()).heartbeat(Duration::from_secs(1));
+    broker.declare(&QueueSpec::new(queue)).await.unwrap();
+    (relay, broker)
+}
+
+async fn one_consumer(queue: &str) {
+    eventually("there is one consumer", async || (rabbit::counts(&amqp_url(), queue).await.1 == 1).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_three_cuts_there_is_one_consumer_with_the_prefetch_it_asked_for() {
+    with_queue("prefetch", async |queue| {
+        let (relay, broker) = behind_relay(&queue).await;
+        let mut consumer = consume(&broker, &queue, 3).await;
+        for _ in 0..3 {
+            relay.cut();
+            broker.publish(to(&queue, 0)).await.unwrap();
+            next(&mut consumer).await.ack();
+        }
+        one_consumer(&queue).await;
+        broker.publish_many((1..20).map(|number| to(&queue, number)).collect()).await;
+        let mut held = Vec::new();
+        for _ in 0..3 {
+            held.push(next(&mut consumer).await);
+        }
+        assert!(timeout(Duration::from_millis(300), consumer.next()).await.is_err(), "more than three are unsettled");
+        // An ack may have been lost with its line, and its message have come again: there may be more than sixteen.
+        assert!(rabbit::counts(&amqp_url(), &queue).await.0 >= 16);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_was_confirmed_while_the_line_was_cut_again_and_again_is_there() {
+    with_queue("cut", async |queue| {
+        let (relay, broker) = behind_relay(&queue).await;
+        let cutting = tokio::spawn(async move {
+            for _ in 0..8 {
+                tokio::time::sleep(Duration::from_millis(150)).await;
+                relay.cut();
+            }
+        });
+        let mut count = 0;
+        while !cutting.is_finished() {
+            let batch: Vec<_> = (count..count + 300).map(|number| to(&queue, number)).collect();
+            count += batch.len();
+            let outcomes = broker.publish_many(batch).await;
+            assert!(outcomes.iter().all(Result::is_ok), "a publish waits for the next connection: {outcomes:?}");
+        }
+        let mut consumer = consume(&broker, &queue, 500).await;
+        let times = take_all(&mut consumer, count).await;
+        assert_eq!(times.len(), count);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settling_after_a_cut_touches_no_other_message() {
+    with_queue("stale", async |queue| {
+        let (relay, broker) = behind_relay(&queue).await;
+        let mut consumer = consume(&broker, &queue, 10).await;
+        broker.publish_many((0..10).map(|number| to(&queue, number)).collect()).await;
+        let mut stale = Vec::new();
+        for _ in 0..10 {
+            stale.push(next(&mut consumer).await);
+        }
+        relay.cut();
+        // The same tags, on the next channel.
+        let mut fresh = Vec::new();
+        for _ in 0..10 {
+            fresh.push(next(&mut consumer).await);
+        }
+        assert!(fresh.iter().all(|delivery| delivery.redelivered));
+        stale.into_iter().for_each(taskq_core::Delivery::ack);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(rabbit::counts(&amqp_url(), &queue).await.1, 1, "the channel is as it was");
+        fresh.into_iter().for_each(taskq_core::Delivery::requeue);
+        assert_eq!(take_all(&mut consumer, 10).await, [1; 10]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_line_is_noticed_and_replaced() {
+    with_queue("silent", async |queue| {
+        let (relay, broker) = behind_relay(&queue).await;
+        let mut consumer = consume(&broker, &queue, 1).await;
+        broker.publish(to(&queue, 0)).await.unwrap();
+        next(&mut consumer).await.ack();
+        relay.set(Mode::Mute);
+        let unknown = broker.publish(to(&queue, 0).within(Duration::from_millis(300))).await.unwrap_err();
+        assert!(matches!(unknown, BrokerError::Unconfirmed { .. }), "{unknown:?}");
+        let (waiting_broker, publish) = (broker.clone(), to(&queue, 1));
+        let waiting = tokio::spawn(async move { waiting_broker.publish(publish).await });
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        relay.set(Mode::Open);
+        relay.cut();
+        waiting.await.unwrap().unwrap();
+        take_all(&mut consumer, 2).await;
+        one_consumer(&queue).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_accepts_and_hangs_up_is_tried_again_soon() {
+    with_queue("hangs-up", async |queue| {
+        let (relay, broker) = behind_relay(&queue).await;
+        let mut consumer = consume(&broker, &queue, 1).await;
+        relay.set(Mode::Drop);
+        relay.cut();
+        let tried = relay.accepted() + 4;
+        eventually("it was tried again", async || (relay.accepted() >= tried).then_some(())).await;
+        relay.set(Mode::Open);
+        let publishing = broker.publish(to(&queue, 0).within(Duration::from_secs(6)));
+        publishing.await.unwrap();
+        take_all(&mut consumer, 1).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_queue_is_not_declared_again_while_the_server_remembers_and_consuming_resumes_once_it_is_there() {
+    with_queue("deleted", async |queue| {
+        let (_relay, broker) = behind_relay(&queue).await;
+        let mut consumer = consume(&broker, &queue, 1).await;
+        broker.publish(to(&queue, 0)).await.unwrap();
+        let held = next(&mut consumer).await;
+        rabbit::delete(&amqp_url(), std::slice::from_ref(&queue)).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let gone = broker.inspect(&queue).await;
+        assert!(matches!(gone, Err(BrokerError::Unroutable { .. })), "{gone:?}");
+        let gone = broker.publish(to(&queue, 1)).await;
+        assert!(matches!(gone, Err(BrokerError::Unroutable { .. })), "{gone:?}");
+        held.ack();
+        broker.declare(&QueueSpec::new(&queue)).await.unwrap();
+        broker.publish(to(&queue, 2)).await.unwrap();
+        assert_eq!(number_of(&next(&mut consumer).await), 2);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_is_gone_after_a_reconnect_is_declared_again_by_its_consumer() {
+    with_queue("forgotten", async |queue| {
+        let (relay, broker) = behind_relay(&queue).await;
+        let mut consumer = consume(&broker, &queue, 1).await;
+        relay.set(Mode::Drop);
+        relay.cut();
+        rabbit::delete(&amqp_url(), std::slice::from_ref(&queue)).await;
+        relay.set(Mode::Open);
+        let is_consumed = async || broker.inspect(&queue).await.is_ok_and(|info| info.consumers == 1).then_some(());
+        eventually("the queue is there, with its consumer", is_consumed).await;
+        broker.publish(to(&queue, 0)).await.unwrap();
+        take_all(&mut consumer, 1).await;
+    })
+    .await;
+}
