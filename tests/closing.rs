@@ -1,12 +1,13 @@
-//! What an app says after its end.
+//! What an app says after its end, and when something in it does not end.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 
 use std::time::Duration;
 use support::Stage;
-use taskq::{BrokerError, KiqError, WorkerError, prelude::*};
+use taskq::{BoxFuture, BrokerError, KiqError, Message, SendMiddleware, SendNext, WorkerError, prelude::*};
 
 #[task]
 async fn add(a: i64, b: i64) -> i64 {
@@ -30,6 +31,20 @@ async fn a_closed_app_refuses_at_once_and_says_why(stage: Stage) {
     assert!(matches!(error, WorkerError::Broker(BrokerError::Closed)), "{error:?}");
     assert!(app.dead_letters(&stage.queue).count().await.is_err());
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+}
+
+async fn a_send_middleware_that_hangs_does_not_outlast_the_limit(stage: Stage) {
+    struct Hangs;
+    impl SendMiddleware for Hangs {
+        fn call<'a>(&'a self, _: Message, _: SendNext<'a>) -> BoxFuture<'a, Result<(), KiqError>> {
+            Box::pin(std::future::pending())
+        }
+    }
+    let app = stage.app().with_send_middleware(Hangs);
+    app.startup().await.unwrap();
+    let sending = add.kiq(1, 2).on(&app).within("300ms");
+    let error = tokio::time::timeout(Duration::from_secs(10), sending).await.expect("it ends").unwrap_err();
+    assert!(matches!(error, KiqError::Unknown { .. }), "{error}");
 }
 
 async fn closing_the_broker_under_a_worker_ends_it(stage: Stage) {
@@ -59,6 +74,7 @@ async fn a_clone_of_a_shut_down_app_is_shut_down_and_a_new_one_works(stage: Stag
 
 on_both! {
     a_closed_app_refuses_at_once_and_says_why,
+    a_send_middleware_that_hangs_does_not_outlast_the_limit,
     closing_the_broker_under_a_worker_ends_it,
     a_clone_of_a_shut_down_app_is_shut_down_and_a_new_one_works,
 }

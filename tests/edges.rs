@@ -151,7 +151,7 @@ async fn labels_at_their_limit_arrive_as_they_were_given(stage: Stage) {
     let longest = "l".repeat(255);
     let large = "v".repeat(30 * 1024);
     for (name, value) in
-        [("ünïcode", "Grüße\n\t\0"), ("empty", ""), (&*longest, "x"), ("large", &*large), ("a.b#*{}", "1")]
+        [("ünïcode", "Grüße\n\t"), ("empty", ""), (&*longest, "x"), ("large", &*large), ("a.b#*{}", "1")]
     {
         let handle = label.kiq(name.to_owned()).label(name, value).on(&app).await.unwrap();
         assert_eq!(handle.wait_result().await.unwrap().into_value().unwrap().as_deref(), Some(value), "{name}");

@@ -262,7 +262,12 @@ impl Submission {
         }
         app.run_embedded();
         let publish = |message| -> BoxFuture<'_, _> { Box::pin(self.publish(app, message, deadline)) };
-        SendNext::new(app.send_middleware(), &publish).run(message).await?;
+        let onion = SendNext::new(app.send_middleware(), &publish).run(message);
+        match tokio::time::timeout_at(deadline + ONION_GRACE, onion).await {
+            Ok(sent) => sent?,
+            // A middleware hangs, before the message was sent or after.
+            Err(_) => return Err(KiqError::Unknown { task: task.into(), id }),
+        }
         if track {
             note_queued(app, &id, deadline).await;
         }
@@ -308,3 +313,6 @@ async fn note_queued(app: &App, id: &TaskId, deadline: Instant) {
 
 /// A broker keeps the limit by itself, and knows better than we what became of the message.
 const GRACE: Duration = Duration::from_millis(250);
+
+/// What middleware gets beyond that, to pass on what the broker said.
+const ONION_GRACE: Duration = Duration::from_millis(500);

@@ -25,11 +25,13 @@ pub(super) struct Entry {
     redelivered: bool,
     /// The runtime that published it.
     home: Option<runtime::Id>,
+    /// The consumer that gave it back, and the one that waited meanwhile.
+    passed_on: Option<(u64, u64)>,
 }
 
 impl Entry {
     pub(super) fn new(content: Content, epitaph: Option<Epitaph>, home: Option<runtime::Id>) -> Self {
-        Entry { content, epitaph, redelivered: false, home }
+        Entry { content, epitaph, redelivered: false, home, passed_on: None }
     }
 
     fn priority(&self) -> u8 {
@@ -174,9 +176,25 @@ impl Queue {
     /// that consumer, so that a task runs where it was submitted.
     fn place_for(&self, id: u64) -> Option<Place> {
         let taker = self.takers.get(&id).filter(|taker| taker.credit > 0)?;
-        let is_for_it =
-            |home: &Option<runtime::Id>| *home == taker.home || !self.takers.values().any(|other| other.home == *home);
-        self.ready.iter().find(|(_, entry)| is_for_it(&entry.home)).map(|(place, _)| *place)
+        let may_take = |entry: &Entry| self.is_for(taker, entry) && !self.is_passed_on_by(id, entry);
+        self.ready.iter().find(|(_, entry)| may_take(entry)).map(|(place, _)| *place)
+    }
+
+    fn is_for(&self, taker: &Taker, entry: &Entry) -> bool {
+        entry.home == taker.home || !self.takers.values().any(|other| other.home == entry.home)
+    }
+
+    /// Whether this consumer gave it back while another one waited, which still may take it: otherwise it would get it
+    /// back at once, and the other one never.
+    fn is_passed_on_by(&self, id: u64, entry: &Entry) -> bool {
+        let may_take = |to: u64| self.takers.get(&to).is_some_and(|taker| taker.credit > 0);
+        entry.passed_on.is_some_and(|(by, to)| by == id && may_take(to))
+    }
+
+    /// Another consumer that waits for a message such as this.
+    fn waiting_beside(&self, id: u64, entry: &Entry) -> Option<u64> {
+        let waits = |taker: &Taker| taker.credit > 0 && taker.waker.is_some() && self.is_for(taker, entry);
+        self.takers.iter().find(|(other, taker)| **other != id && waits(taker)).map(|(other, _)| *other)
     }
 
     /// Makes ready what has come due.
@@ -192,14 +210,15 @@ impl Queue {
     }
 
     pub(super) fn settle(&mut self, tag: u64, settlement: Settlement) {
-        let Some((taker, mut entry)) = self.taken.remove(&tag) else { return };
-        if let Some(taker) = self.takers.get_mut(&taker) {
+        let Some((id, mut entry)) = self.taken.remove(&tag) else { return };
+        if let Some(taker) = self.takers.get_mut(&id) {
             taker.credit += 1;
         }
         match settlement {
             Settlement::Ack => self.room.notify_one(),
             Settlement::Requeue => {
                 entry.redelivered = true;
+                entry.passed_on = self.waiting_beside(id, &entry).map(|other| (id, other));
                 self.make_ready(tag, entry);
             }
         }

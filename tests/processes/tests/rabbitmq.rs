@@ -32,7 +32,7 @@ async fn a_thousand_confirmed_tasks_outlive_a_killed_broker_and_everyone_goes_on
     assert!(text.contains(&node.address()) && !text.contains("guest"), "{text}");
     let patient = tokio::spawn(nap.kiq(0).on(&app).within("60s"));
     // A worker that is started while there is no broker goes on trying.
-    let worker = servers.worker("work", &ledger, &["--concurrency", "100"]);
+    let mut worker = servers.worker("work", &ledger, &["--concurrency", "100"]);
 
     node.run().await;
     let patient = ended(patient).await.unwrap().expect("a publish rides out the restart");
@@ -55,6 +55,11 @@ async fn a_thousand_confirmed_tasks_outlive_a_killed_broker_and_everyone_goes_on
     assert!(runs.iter().all(|runs| *runs <= 2), "{}", runs.iter().max().unwrap());
     eventually("the queue is empty", async || app.broker().inspect("work").await.is_ok_and(|info| info.ready == 0))
         .await;
+
+    node.kill();
+    support::signal(&worker, "TERM").await;
+    assert_eq!(ended(worker.wait()).await.unwrap().code(), Some(0), "a worker can be stopped without a broker");
+    let _ = ended(app.shutdown()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -81,4 +86,33 @@ async fn after_three_cut_lines_there_is_one_consumer_with_the_prefetch_it_was_gi
         node.ctl(&columns).await == ["work\t14"]
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_slow_line_callers_and_tasks_share_round_trips() {
+    let (relay, by_relay) = Relay::before(&Servers::shared().amqp).await;
+    let servers = Servers::shared().with_amqp(by_relay);
+    let queue = support::unique("slow-line");
+    let app = servers.app(&queue);
+    app.startup().await.unwrap();
+    nap.kiq(0).on(&app).await.unwrap();
+    relay.slow(Duration::from_millis(50));
+
+    let began = Instant::now();
+    let sent = futures_util::future::join_all((0..100).map(|_| nap.kiq(0).on(&app))).await;
+    let sending = began.elapsed();
+    println!("100 callers were confirmed in {sending:?} at 100 ms a round trip");
+    assert!(sending < Duration::from_secs(4), "one round trip each: {sending:?}");
+
+    let worker = tokio::spawn(app.worker().concurrency(50).run_until(std::future::pending::<()>()));
+    let began = Instant::now();
+    for handle in sent {
+        assert!(handle.unwrap().wait_result().timeout(PATIENCE).await.unwrap().is_ok());
+    }
+    let working = began.elapsed();
+    println!("100 tasks were done in {working:?}");
+    assert!(working < Duration::from_secs(6), "one round trip each: {working:?}");
+    relay.slow(Duration::ZERO);
+    worker.abort();
+    Servers::shared().delete(&queue).await;
 }

@@ -78,7 +78,6 @@ async fn whatever_is_kept_is_kept_for_as_long_as_was_asked() {
     .await;
 
     let keys: HashMap<String, i64> = redis.keys().await.into_iter().collect();
-    println!("{keys:#?}");
     assert!(keys.values().all(|ttl| *ttl > 0), "every key has a time to live: {keys:?}");
     let of = |handle: &TaskHandle<u32>, end: &str| {
         let key = keys.iter().find(|(key, _)| key.contains(handle.id().as_str()) && key.ends_with(end));
@@ -166,5 +165,22 @@ async fn a_redelivered_task_waits_until_redis_can_be_asked_and_others_run_meanwh
         assert!(handle.wait_result().timeout(PATIENCE).await.unwrap().is_ok());
     }
     assert_eq!((started.count(held.id()), started.count(fresh.id())), (1, 1));
+    servers.delete(&queue).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_is_started_while_redis_is_away_goes_on_trying() {
+    let mut redis = Redis::start().await;
+    let servers = Servers::shared().with_redis(redis.url());
+    let queue = unique("late-redis");
+    let (app, ledger) = (servers.app(&queue), Ledger::new());
+    app.startup().await.unwrap();
+    redis.kill();
+    let mut worker = servers.worker(&queue, &ledger, &[]);
+    let handle = nap.kiq(0).on(&app).await.unwrap();
+    let exit = tokio::time::timeout(Duration::from_secs(3), worker.wait()).await;
+    assert!(exit.is_err(), "it ended: {exit:?}");
+    redis.run().await;
+    assert!(handle.wait_result().timeout(PATIENCE).await.unwrap().is_ok());
     servers.delete(&queue).await;
 }
