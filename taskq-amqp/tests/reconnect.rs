@@ -2,7 +2,11 @@
 
 mod support;
 
-use support::{PATIENCE, consume, eventually, next, number_of, rabbit, relay::{Mode, Relay}, to, with_queue};
+use support::{
+    PATIENCE, consume, eventually, next, number_of, rabbit,
+    relay::{Mode, Relay},
+    to, with_queue,
+};
 use taskq_amqp::AmqpBroker;
 use taskq_core::{Broker, QueueSpec};
 
@@ -19,5 +23,6 @@ async fn scratch() {
         relay.cut();
         broker.publish(to(&queue, 2)).await.unwrap();
         assert_eq!(number_of(&next(&mut c).await), 2);
-    }).await;
+    })
+    .await;
 }

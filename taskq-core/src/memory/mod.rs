@@ -9,6 +9,7 @@ pub use results::InMemoryResults;
 use crate::{
     BoxFuture,
     broker::{Broker, Capabilities, Origin, Publish, QueueInfo},
+    clock::from_now,
     dead_letters::DeadLetter,
     defaults::{CONCURRENCY, MEMORY_CAPACITY},
     delivery::Consumer,
@@ -168,7 +169,7 @@ impl InMemoryBroker {
     }
 
     async fn publish_when_there_is_room(&self, message: Publish) -> Result<(), BrokerError> {
-        let deadline = Instant::now() + message.within;
+        let deadline = from_now(message.within);
         let queue = message.queue.clone();
         let mut message = Some(message);
         loop {
@@ -195,7 +196,7 @@ enum Published {
 
 /// Instants on the wire are whole milliseconds: one more, so that an `eta` has passed when its message comes.
 fn after(delay: std::time::Duration) -> Instant {
-    Instant::now() + delay + std::time::Duration::from_millis(1)
+    from_now(delay) + std::time::Duration::from_millis(1)
 }
 
 impl Shared {
