@@ -183,6 +183,10 @@ impl Worker {
         let (runs, loops) = (TaskTracker::new(), TaskTracker::new());
         for queue in &plan.queues {
             let consumer = self.app.broker().consume(&queue.spec, queue.prefetch).await?;
+            if !self.app.queues().contains(&queue.spec) {
+                // Somebody else's, and now known to be there: its retries and its dead letters need their ways too.
+                self.app.broker().declare(&queue.spec).await?;
+            }
             let receiver = receive::Receiver::new(consumer, queue, processor.clone(), runs.clone());
             loops.spawn(receiver.run(stop.clone()));
         }
