@@ -159,7 +159,7 @@ impl InMemoryBroker {
         let due = message.as_ref().and_then(|message| message.delay).map(after);
         let waits = message.as_ref().is_some_and(|message| message.origin == Origin::Caller);
         if waits && !queue.has_room(capacity, due.is_some()) {
-            return Ok(Published::Full(queue.room()));
+            return Ok(Published::Full(queue.room(due.is_some())));
         }
         let Some(publish) = message.take() else { return Ok(Published::Taken) };
         let home = runtime::Handle::try_current().ok().map(|runtime| runtime.id());
@@ -177,7 +177,8 @@ impl InMemoryBroker {
                 Published::Taken => return Ok(()),
                 Published::Full(room) => room,
             };
-            let freed = room.notified();
+            let mut freed = std::pin::pin!(room.notified());
+            freed.as_mut().enable();
             // Room may have come free before we listened.
             if let Published::Taken = self.try_publish(&mut message)? {
                 return Ok(());
