@@ -6,7 +6,7 @@ mod support;
 
 use std::time::Duration;
 use support::{Log, Stage, eventually};
-use taskq::{FailureKind, FromContext, TaskConfig, TaskStatus, prelude::*};
+use taskq::{BoxFuture, FailureKind, FromContext, Kiq, Next, Outcome, TaskConfig, TaskStatus, prelude::*};
 
 #[task]
 async fn greet(name: &str) -> String {
@@ -157,6 +157,59 @@ on_both! {
     a_value_that_is_too_large_fails_once_and_says_so,
     arguments_that_do_not_fit_are_dead_lettered_and_the_next_task_runs,
     an_injected_parameter_that_cannot_be_had_fails_the_attempt,
+}
+
+/// An error that cannot even be shown.
+#[derive(Debug)]
+struct Unspeakable;
+
+impl std::fmt::Display for Unspeakable {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("no words for it");
+    }
+}
+
+impl std::error::Error for Unspeakable {}
+
+#[task]
+async fn speechless() -> Result<(), Unspeakable> {
+    Err(Unspeakable)
+}
+
+struct BadLoser;
+
+impl Drop for BadLoser {
+    fn drop(&mut self) {
+        panic!("not finished yet");
+    }
+}
+
+#[task(timeout = "200ms")]
+async fn does_not_want_to_stop() {
+    let _loser = BadLoser;
+    std::future::pending::<()>().await;
+}
+
+/// One run, which must be the last: a run that took its delivery down with it would come again at once, without end.
+async fn panics_once(app: &App, kiq: Kiq<impl taskq::Task<Output = ()>>, text: &str) {
+    let handle = kiq.on(app).await.unwrap();
+    let failure = handle.wait_result().await.unwrap().into_value().unwrap_err();
+    assert_eq!((failure.kind, failure.attempts), (FailureKind::Panic, 1), "{failure}");
+    assert!(failure.message.contains(text), "{failure}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn code_of_the_user_that_panics_around_a_run_fails_the_attempt() {
+    fn careless<'a>(ctx: &'a TaskContext, next: Next<'a>) -> BoxFuture<'a, Outcome> {
+        assert!(ctx.labels().contains_key("tenant"), "no tenant");
+        next.run(ctx)
+    }
+    let app = InMemoryBroker::new().with_state(Log::default());
+    panics_once(&app, speechless.kiq(), "no words for it").await;
+    panics_once(&app, does_not_want_to_stop.kiq(), "not finished yet").await;
+
+    let app = InMemoryBroker::new().with_state(Log::default()).with_middleware(careless);
+    panics_once(&app, sleep_forever.kiq(), "no tenant").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -141,6 +141,24 @@ async fn with_capacity_two_the_third_kiq_waits_and_then_says_that_the_queue_is_f
 }
 
 #[tokio::test(start_paused = true)]
+async fn room_that_comes_free_is_found_by_whom_it_is_for() {
+    let broker = InMemoryBroker::new().capacity(1);
+    let app = app(&broker);
+    wait_at.kiq().on(&app).await.unwrap();
+    add.kiq(1, 1).delay("1h").on(&app).await.unwrap();
+    // First in line, and with no room before the hour is over.
+    let delayed = tokio::spawn(add.kiq(1, 1).delay("1h").within("2h").on(&app));
+    tokio::task::yield_now().await;
+    let prompt = tokio::spawn(add.kiq(2, 2).on(&app));
+    tokio::task::yield_now().await;
+    taskq::TaskContext::detached(&app).state::<Arc<tokio::sync::Semaphore>>().unwrap().add_permits(1);
+    prompt.await.unwrap().unwrap();
+    assert!(!delayed.is_finished());
+    tokio::time::sleep(Duration::from_secs(3700)).await;
+    assert!(delayed.is_finished(), "the first delayed one has made room");
+}
+
+#[tokio::test(start_paused = true)]
 async fn with_its_own_worker_running_tasks_count_too() {
     let broker = InMemoryBroker::new().capacity(2);
     let app = app(&broker);

@@ -94,6 +94,15 @@ async fn a_queue_that_exists_in_another_form_is_a_mismatch_that_names_the_argume
 }
 
 #[tokio::test]
+async fn an_option_of_the_app_that_is_no_duration_is_an_error_at_start() {
+    let apps = [|app: App| app.with_result_ttl("1 fortnight"), |app: App| app.with_publish_timeout("a while")];
+    for (with, text) in apps.into_iter().zip(["result_ttl: `1 fortnight`", "publish_timeout: `a while`"]) {
+        let error = with(InMemoryBroker::new().into_app()).startup().await.unwrap_err().to_string();
+        assert!(error.contains(text), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_worker_option_that_is_no_duration_is_an_error() {
     let app = InMemoryBroker::new().with_state(Pool);
     let error = app.worker().shutdown_timeout("a while").run_until(async {}).await.unwrap_err();

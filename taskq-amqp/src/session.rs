@@ -42,6 +42,11 @@ impl Session {
         *self.line.borrow() == Line::Dead || !self.connection.status().connected()
     }
 
+    /// The largest frame that both sides agreed on, in bytes. One that is larger ends the connection.
+    pub(crate) fn frame_max(&self) -> usize {
+        usize::try_from(self.connection.configuration().frame_max()).unwrap_or(usize::MAX)
+    }
+
     /// Opens a channel. Ask for it under [`Session::guard`].
     pub(crate) async fn channel(&self) -> Result<Channel, lapin::Error> {
         self.connection.create_channel().await

@@ -71,7 +71,24 @@ pub(crate) async fn declare(channel: &Channel, spec: &QueueSpec) -> Result<(), E
         QueueKind::Existing => check(channel, spec.name()).await.map(drop)?,
         _ => queue(channel, spec.name(), arguments(spec)).await?,
     }
-    bind(channel, spec.name(), DELIVER, &delay::delivered_key(spec.name())).await
+    bind_to_delays(channel, spec.name()).await
+}
+
+/// Makes sure that what is delayed for this queue reaches it. One that somebody else declared may not be bound yet, and a
+/// message that is due for it would go where the unroutable ones go, long after its publish was confirmed.
+///
+/// On a channel of its own: if there is no such queue, the server closes the channel.
+pub(crate) async fn open_to_delays(session: &Session, name: &str) -> Result<(), Error> {
+    let channel = session.channel().await?;
+    check(&channel, name).await?;
+    declare_common(&channel).await?;
+    bind_to_delays(&channel, name).await?;
+    done(&channel).await;
+    Ok(())
+}
+
+async fn bind_to_delays(channel: &Channel, name: &str) -> Result<(), Error> {
+    bind(channel, name, DELIVER, &delay::delivered_key(name)).await
 }
 
 fn arguments(spec: &QueueSpec) -> Arguments {
@@ -123,10 +140,14 @@ pub(crate) async fn declare_levels(channel: &Channel) -> Result<(), Error> {
 pub(crate) async fn look(session: &Session, name: &str) -> Result<Queue, Error> {
     let channel = session.channel().await?;
     let queue = check(&channel, name).await?;
+    done(&channel).await;
+    Ok(queue)
+}
+
+async fn done(channel: &Channel) {
     if let Err(error) = channel.close(200, "done".into()).await {
         tracing::debug!(%error, "a channel did not close as it should");
     }
-    Ok(queue)
 }
 
 async fn check(channel: &Channel, name: &str) -> Result<Queue, Error> {

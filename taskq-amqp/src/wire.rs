@@ -18,6 +18,18 @@ const PERSISTENT: u8 = 2;
 /// What a foreign message's properties are called among its headers, so that they are not lost on the way through us.
 const PROPERTY: &str = "amqp.";
 
+/// All properties but the headers, and the frame itself: five short strings of ours and some numbers.
+const PROPERTIES: usize = 2048;
+
+/// A header besides its name and its text: the type, and the lengths of both.
+const ENTRY: usize = 6;
+
+/// A number, beyond what counts as the length of a text.
+const NUMBER: usize = 4;
+
+/// Bytes of a dead letter's error chain. Control characters take six each, and all headers share one frame.
+const MAX_CHAIN: usize = 48 * 1024;
+
 /// The properties and headers of a message with this id.
 ///
 /// # Errors
@@ -38,6 +50,16 @@ pub(crate) fn properties(
         headers.epitaph(epitaph);
     }
     Ok(properties.with_headers(headers.0.into()))
+}
+
+/// How many bytes of the one frame that holds them properties and headers take, at most.
+pub(crate) fn size(properties: &BasicProperties) -> usize {
+    let headers = properties.headers().as_ref().map(FieldTable::inner);
+    let size_of = |(name, value): (&ShortString, &AMQPValue)| {
+        let value = if let AMQPValue::LongString(text) = value { text.as_bytes().len() } else { NUMBER };
+        name.as_str().len() + value + ENTRY
+    };
+    PROPERTIES + headers.into_iter().flatten().map(size_of).sum::<usize>()
 }
 
 /// What a message of these properties and this body says.
@@ -158,12 +180,18 @@ impl Headers {
         let failure = &epitaph.failure;
         self.text(wire::HEADER_DEAD_KIND, failure.kind.as_str());
         self.text(wire::HEADER_DEAD_ERROR, &failure.message);
-        self.text(wire::HEADER_DEAD_CHAIN, &serde_json::to_string(&failure.chain).unwrap_or_default());
+        self.text(wire::HEADER_DEAD_CHAIN, &chain(&failure.chain));
         self.number(wire::HEADER_DEAD_ATTEMPTS, failure.attempts.into());
         self.text(wire::HEADER_DEAD_QUEUE, &epitaph.queue);
         self.instant(wire::HEADER_DEAD_FIRST, Some(epitaph.first_failed));
         self.instant(wire::HEADER_DEAD_LAST, Some(epitaph.last_failed));
     }
+}
+
+/// The outermost sources that there is room for, as a JSON list.
+fn chain(sources: &[String]) -> String {
+    let lists = (0..=sources.len()).rev().filter_map(|count| serde_json::to_string(&sources[..count]).ok());
+    lists.into_iter().find(|list| list.len() <= MAX_CHAIN).unwrap_or_default()
 }
 
 /// Headers that came.

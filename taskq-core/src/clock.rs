@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::time::Instant;
 
 /// Milliseconds since the Unix epoch: every instant that travels with a message or a result.
 ///
@@ -18,7 +19,7 @@ impl UnixMillis {
     /// The present. Inside a runtime whose time is paused it moves with that runtime's time.
     pub fn now() -> Self {
         // Without `test-util` both instants are the same clock and the shift is nanoseconds.
-        let virtual_now = tokio::time::Instant::now().into_std();
+        let virtual_now = Instant::now().into_std();
         let real_now = std::time::Instant::now();
         #[allow(clippy::disallowed_methods)]
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -43,6 +44,14 @@ impl std::ops::Add<Duration> for UnixMillis {
         let millis = span.as_nanos().div_ceil(1_000_000);
         UnixMillis(self.0.saturating_add(u64::try_from(millis).unwrap_or(u64::MAX)))
     }
+}
+
+/// Further than any wait of a program, and not too far to count to.
+const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// The instant after this span. Whoever asks for a span without end gets one of a hundred years.
+pub(crate) fn from_now(span: Duration) -> Instant {
+    Instant::now() + span.min(FAR)
 }
 
 #[cfg(test)]

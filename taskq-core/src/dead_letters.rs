@@ -166,7 +166,7 @@ impl DeadLetters {
         };
         let message = Message {
             attempt: 1,
-            round: message.round + 1,
+            round: message.round.saturating_add(1),
             eta: None,
             expires: None,
             first_failed: None,

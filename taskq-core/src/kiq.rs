@@ -4,7 +4,7 @@ use crate::{
     BoxFuture,
     app::{App, Current},
     broker::{Origin, Publish},
-    clock::UnixMillis,
+    clock::{UnixMillis, from_now},
     codec,
     defaults::MAX_BODY,
     error::{BrokerError, KiqError, WorkerError},
@@ -249,7 +249,7 @@ impl Submission {
 
     /// Starts the app if need be, runs the onion, publishes; all of it within the limit.
     async fn send(self, app: &App, message: Message) -> Result<(), KiqError> {
-        let deadline = Instant::now() + self.within;
+        let deadline = from_now(self.within);
         let (task, id, track) = (message.task.clone(), message.id.clone(), message.track);
         match tokio::time::timeout_at(deadline, app.started()).await {
             Ok(Ok(())) => {}

@@ -32,7 +32,7 @@ pub(crate) enum Refusal {
 
 /// What follows a delivery that was not run.
 pub(crate) fn decide_refusal(refusal: Refusal, message: Option<&Message>, now: UnixMillis) -> Verdict {
-    let attempts = message.map_or(0, |message| message.attempt - 1);
+    let attempts = message.map_or(0, |message| message.attempt.saturating_sub(1));
     match refusal {
         Refusal::Expired => Verdict::Finish(End::Expired),
         Refusal::Early(eta) => Verdict::Wait { delay: now.until(eta), unknown: false },
@@ -188,6 +188,12 @@ mod tests {
         assert!(matches!(verdict, Verdict::DeadLetter(_)));
         let unstored = decide(&Outcome::Done(large), &message(1, 2), &CONFIG.store_result(false), 0.5);
         assert_eq!(unstored, Verdict::Finish(End::Done(Bytes::new())));
+    }
+
+    #[test]
+    fn an_attempt_that_is_none_counts_as_no_run() {
+        let verdict = decide_refusal(Refusal::Undecodable("no".into()), Some(&message(0, 0)), UnixMillis(0));
+        assert!(matches!(&verdict, Verdict::DeadLetter(failure) if failure.attempts == 0), "{verdict:?}");
     }
 
     #[test]

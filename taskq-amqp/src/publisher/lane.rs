@@ -148,7 +148,7 @@ impl Lane {
         while !self.is_done() {
             let state = line.borrow_and_update().clone();
             match state {
-                Line::Open => self.hand_over_all(channel),
+                Line::Open => self.hand_over_all(channel, session.frame_max()),
                 Line::Blocked { .. } => {}
                 Line::Dead => {
                     let lost = self.window.drain();
@@ -197,7 +197,7 @@ impl Lane {
     }
 
     /// Hands over what there is room for.
-    fn hand_over_all(&mut self, channel: &Arc<Channel>) {
+    fn hand_over_all(&mut self, channel: &Arc<Channel>, frame_max: usize) {
         while let Some(job) = self.waiting.front() {
             let is_its_turn = self.suspects == 0 || self.window.is_empty();
             let may_go = is_its_turn && self.window.has_room_for(job);
@@ -205,16 +205,21 @@ impl Lane {
                 return;
             }
             if let Some(job) = self.waiting.pop_front().filter(|job| !job.is_forgotten()) {
-                self.hand_over(channel.clone(), job);
+                self.hand_over(channel.clone(), frame_max, job);
             }
         }
     }
 
-    fn hand_over(&mut self, channel: Arc<Channel>, mut job: Job) {
+    fn hand_over(&mut self, channel: Arc<Channel>, frame_max: usize, mut job: Job) {
         let properties = match wire::properties(&job.content, job.epitaph.as_ref(), &job.id) {
             Ok(properties) => properties,
             Err(error) => return job.finish(Err(error)),
         };
+        let size = wire::size(&properties);
+        if size > frame_max {
+            let what = format!("labels and other headers of about {size} bytes, and the connection takes {frame_max}");
+            return job.finish(Err(BrokerError::Unsupported { what }));
+        }
         let ticks = job.ticks();
         let (exchange, key) = match ticks {
             Some(ticks) => (ShortString::from(ticks.exchange()), ShortString::try_new(ticks.routing_key(&job.queue))),

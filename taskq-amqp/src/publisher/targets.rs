@@ -1,4 +1,4 @@
-//! Whether the queue of a delayed message exists: nobody would tell once it is due.
+//! Whether the queue of a delayed message exists and is reached by what is delayed: nobody would tell once it is due.
 
 use crate::{
     error,
@@ -19,7 +19,7 @@ const MAX_KNOWN: usize = 10_000;
 
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Queues that were seen to exist, once per connection.
+/// Queues that were seen to be ready for delayed messages, once per connection.
 pub(super) struct Targets {
     link: Link,
     known: Mutex<Known>,
@@ -51,8 +51,8 @@ impl Targets {
     async fn ask(&self, queue: &str, runtime: &Runtime) -> Result<(), BrokerError> {
         loop {
             let session = self.link.session(Patience::Endless).await?;
-            match session.guard(topology::look(&session, queue)).await {
-                Ok(_) => {
+            match session.guard(topology::open_to_delays(&session, queue)).await {
+                Ok(()) => {
                     self.remember(&session, queue);
                     return Ok(());
                 }

@@ -11,7 +11,7 @@ use crate::{
     span::IntoSpan,
     task::{Run, TaskDef},
 };
-use std::{panic::Location, sync::Arc};
+use std::{panic::Location, sync::Arc, time::Duration};
 
 impl App {
     fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {
@@ -69,15 +69,23 @@ impl App {
         self.with(|config| config.content_type = ContentType::Json)
     }
 
-    /// How long results are kept, where a task does not say; 24 h by default. Text that is not a duration leaves it so.
+    /// How long results are kept, where a task does not say; 24 h by default. Text that is not a duration is an error at
+    /// start.
     pub fn with_result_ttl(self, ttl: impl IntoSpan) -> Self {
-        self.with(|config| config.result_ttl = ttl.into_span().unwrap_or(config.result_ttl))
+        self.with_span("result_ttl", ttl, |config, ttl| config.result_ttl = ttl)
     }
 
-    /// How long a `kiq` may take in all, where a call does not say; 30 s by default. Text that is not a duration leaves
-    /// it so.
+    /// How long a `kiq` may take in all, where a call does not say; 30 s by default. Text that is not a duration is an
+    /// error at start.
     pub fn with_publish_timeout(self, timeout: impl IntoSpan) -> Self {
-        self.with(|config| config.publish_timeout = timeout.into_span().unwrap_or(config.publish_timeout))
+        self.with_span("publish_timeout", timeout, |config, timeout| config.publish_timeout = timeout)
+    }
+
+    fn with_span(self, option: &str, span: impl IntoSpan, set: impl FnOnce(&mut Config, Duration)) -> Self {
+        self.with(|config| match span.into_span() {
+            Ok(span) => set(config, span),
+            Err(reason) => config.invalid = Some(format!("{option}: {reason}")),
+        })
     }
 
     /// Asks `source` for the `traceparent` of the present at every submission, for programs that have a tracer. Without

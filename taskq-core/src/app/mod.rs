@@ -68,6 +68,8 @@ struct Config {
     publish_timeout: Duration,
     tracks: bool,
     trace: Option<TraceSource>,
+    /// An option whose value cannot be used, and why.
+    invalid: Option<String>,
 }
 
 /// Gives the `traceparent` of the present, for programs that have a tracer.
@@ -99,6 +101,7 @@ impl App {
             publish_timeout: PUBLISH_TIMEOUT,
             tracks: false,
             trace: None,
+            invalid: None,
         };
         App { config: Arc::new(config), live: Arc::default() }
     }

@@ -67,6 +67,9 @@ impl App {
     }
 
     fn check(&self, registry: &Registry, queues: &[QueueSpec]) -> Result<(), WorkerError> {
+        if let Some(reason) = &self.config.invalid {
+            return Err(WorkerError::Invalid { what: "the app's option".into(), reason: reason.clone() });
+        }
         let can = self.broker().capabilities();
         for queue in queues {
             queue

@@ -9,6 +9,7 @@ pub use results::InMemoryResults;
 use crate::{
     BoxFuture,
     broker::{Broker, Capabilities, Origin, Publish, QueueInfo},
+    clock::from_now,
     dead_letters::DeadLetter,
     defaults::{CONCURRENCY, MEMORY_CAPACITY},
     delivery::Consumer,
@@ -158,7 +159,7 @@ impl InMemoryBroker {
         let due = message.as_ref().and_then(|message| message.delay).map(after);
         let waits = message.as_ref().is_some_and(|message| message.origin == Origin::Caller);
         if waits && !queue.has_room(capacity, due.is_some()) {
-            return Ok(Published::Full(queue.room()));
+            return Ok(Published::Full(queue.room(due.is_some())));
         }
         let Some(publish) = message.take() else { return Ok(Published::Taken) };
         let home = runtime::Handle::try_current().ok().map(|runtime| runtime.id());
@@ -168,7 +169,7 @@ impl InMemoryBroker {
     }
 
     async fn publish_when_there_is_room(&self, message: Publish) -> Result<(), BrokerError> {
-        let deadline = Instant::now() + message.within;
+        let deadline = from_now(message.within);
         let queue = message.queue.clone();
         let mut message = Some(message);
         loop {
@@ -176,7 +177,8 @@ impl InMemoryBroker {
                 Published::Taken => return Ok(()),
                 Published::Full(room) => room,
             };
-            let freed = room.notified();
+            let mut freed = std::pin::pin!(room.notified());
+            freed.as_mut().enable();
             // Room may have come free before we listened.
             if let Published::Taken = self.try_publish(&mut message)? {
                 return Ok(());
@@ -195,7 +197,7 @@ enum Published {
 
 /// Instants on the wire are whole milliseconds: one more, so that an `eta` has passed when its message comes.
 fn after(delay: std::time::Duration) -> Instant {
-    Instant::now() + delay + std::time::Duration::from_millis(1)
+    from_now(delay) + std::time::Duration::from_millis(1)
 }
 
 impl Shared {

@@ -68,7 +68,9 @@ pub(super) struct Queue {
     delayed: BTreeMap<(Instant, u64), Entry>,
     taken: HashMap<u64, (u64, Entry)>,
     takers: HashMap<u64, Taker>,
+    /// Told whenever a place comes free, one among those that are due and one among the delayed ones.
     room: Arc<Notify>,
+    delayed_room: Arc<Notify>,
     closed: bool,
 }
 
@@ -81,6 +83,7 @@ impl Queue {
             taken: HashMap::new(),
             takers: HashMap::new(),
             room: Arc::default(),
+            delayed_room: Arc::default(),
             closed: false,
         }
     }
@@ -103,9 +106,9 @@ impl Queue {
         if delayed { self.delayed.len() < capacity } else { self.ready.len() + self.taken.len() < capacity }
     }
 
-    /// Told whenever a place comes free.
-    pub(super) fn room(&self) -> Arc<Notify> {
-        self.room.clone()
+    /// Told whenever a place for such a message comes free.
+    pub(super) fn room(&self, delayed: bool) -> Arc<Notify> {
+        if delayed { self.delayed_room.clone() } else { self.room.clone() }
     }
 
     /// A queue of dead letters is never worked off by itself, so it does not count.
@@ -205,6 +208,7 @@ impl Queue {
         {
             let ((_, key), entry) = first.remove_entry();
             self.make_ready(key, entry);
+            self.delayed_room.notify_one();
             self.wake_all();
         }
     }
@@ -233,6 +237,7 @@ impl Queue {
     pub(super) fn close(&mut self) {
         self.closed = true;
         self.room.notify_waiters();
+        self.delayed_room.notify_waiters();
         self.wake_all();
     }
 }

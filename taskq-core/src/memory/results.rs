@@ -1,6 +1,9 @@
 //! Results inside this process: the same contract as a server's, nothing to start.
 
-use crate::{BoxFuture, error::ResultError, id::TaskId, record::ResultRecord, results::ResultBackend, status::Step};
+use crate::{
+    BoxFuture, clock::from_now, error::ResultError, id::TaskId, record::ResultRecord, results::ResultBackend,
+    status::Step,
+};
 use std::{
     collections::{BTreeSet, HashMap},
     fmt,
@@ -186,9 +189,7 @@ impl<V> Expiring<V> {
     }
 
     fn put(&mut self, id: &TaskId, value: V, ttl: Duration) {
-        let now = Instant::now();
-        // A time to live past what the clock can count is as good as any.
-        let end = now.checked_add(ttl).unwrap_or(now + Duration::from_secs(100 * 365 * 24 * 60 * 60));
+        let end = from_now(ttl);
         if let Some((_, old_end)) = self.values.insert(id.clone(), (value, end)) {
             self.ends.remove(&(old_end, id.clone()));
         }

@@ -26,7 +26,7 @@ impl Processor {
             match self.app.middleware() {
                 [] => handler(ctx).await,
                 // A middleware may hang or panic too.
-                onion => guarded(limit + MIDDLEWARE_GRACE, Next::new(onion, &handler).run(ctx)).await,
+                onion => guarded(limit.saturating_add(MIDDLEWARE_GRACE), Next::new(onion, &handler).run(ctx)).await,
             }
         };
         let outcome = tokio::select! {

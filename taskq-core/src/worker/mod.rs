@@ -26,13 +26,14 @@ pub use plan::{QueuePlan, WorkerPlan};
 
 use crate::{
     app::App,
+    clock::from_now,
     defaults::{CONCURRENCY, SHUTDOWN_TIMEOUT, TASK_TIMEOUT},
     error::{BrokerError, WorkerError},
     span::IntoSpan,
 };
 use process::Processor;
 use std::{future::Future, sync::Arc, time::Duration};
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Time that verdicts get to be carried out after the runs themselves were interrupted.
@@ -182,6 +183,10 @@ impl Worker {
         let (runs, loops) = (TaskTracker::new(), TaskTracker::new());
         for queue in &plan.queues {
             let consumer = self.app.broker().consume(&queue.spec, queue.prefetch).await?;
+            if !self.app.queues().contains(&queue.spec) {
+                // Somebody else's, and now known to be there: its retries and its dead letters need their ways too.
+                self.app.broker().declare(&queue.spec).await?;
+            }
             let receiver = receive::Receiver::new(consumer, queue, processor.clone(), runs.clone());
             loops.spawn(receiver.run(stop.clone()));
         }
@@ -198,7 +203,7 @@ impl Worker {
 
     /// Waits for running tasks, interrupts what is left, and says how many those were.
     async fn finish(&self, runs: &TaskTracker, interrupt: &CancellationToken, now: &CancellationToken) -> usize {
-        let deadline = Instant::now() + self.shutdown_timeout;
+        let deadline = from_now(self.shutdown_timeout);
         tokio::select! {
             () = runs.wait() => return 0,
             () = tokio::time::sleep_until(deadline) => {}

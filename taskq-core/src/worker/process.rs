@@ -13,6 +13,7 @@ use crate::{
     message::{Content, Message},
     observer::Event,
     outcome::{Outcome, Verdict},
+    panic,
     queue::QueueSpec,
     retry::{Refusal, decide, decide_refusal},
     status::Step,
@@ -107,9 +108,12 @@ impl Processor {
             self.app.observe(&Event::Started { message, queue });
         }
         let began = Instant::now();
-        let outcome = self.execute(def, ctx).await;
+        // Middleware before its first await, destructors of a run that is stopped, and errors that are shown are code of
+        // the user too. A panic that came as far as here would run the task again at once, and without end.
+        let outcome = panic::catch_async(self.execute(def, ctx)).await.unwrap_or_else(Outcome::Panicked);
         let took = began.elapsed();
-        let verdict = decide(&outcome, message, &def.config, fastrand::f64());
+        let decide = |outcome: &Outcome| decide(outcome, message, &def.config, fastrand::f64());
+        let verdict = panic::catch(|| decide(&outcome)).unwrap_or_else(|panic| decide(&Outcome::Panicked(panic)));
         log(&outcome, &verdict, took);
         if self.app.is_observed() {
             self.app.observe(&Event::Finished { message, queue, outcome: &outcome, verdict: &verdict, took });

@@ -30,7 +30,7 @@ impl Receiver {
         Receiver {
             consumer,
             source: Arc::new(Source { queue: queue.spec.name().into(), spec: queue.spec.clone() }),
-            slots: Arc::new(Semaphore::new(queue.concurrency)),
+            slots: Arc::new(Semaphore::new(queue.concurrency.min(Semaphore::MAX_PERMITS))),
             waiting: VecDeque::new(),
             processor,
             runs,

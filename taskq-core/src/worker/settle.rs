@@ -126,7 +126,7 @@ impl<'a> Settling<'a> {
         let Some(message) = self.subject.message() else { return Ok(()) };
         let now = UnixMillis::now();
         let mut next = (**message).clone();
-        next.attempt += 1;
+        next.attempt = next.attempt.saturating_add(1);
         next.eta = Some(now + delay);
         next.first_failed.get_or_insert(now);
         if message.track {
@@ -162,7 +162,7 @@ impl<'a> Settling<'a> {
             record.attempts = match &record.end {
                 End::Failed(failure) | End::Discarded(failure) => failure.attempts,
                 End::Done(_) => message.attempt,
-                End::Cancelled | End::Expired => message.attempt - 1,
+                End::Cancelled | End::Expired => message.attempt.saturating_sub(1),
             };
         }
         record
