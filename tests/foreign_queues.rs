@@ -1,5 +1,7 @@
 //! Queues of RabbitMQ that somebody else made, and that no app of ours declares.
 
+#![allow(missing_docs, clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 mod support;
 
 use lapin::options::QueueDeclareOptions;

@@ -1,6 +1,8 @@
 //! Headers near the limit of what one frame of RabbitMQ's protocol holds: a larger one would end the connection, for all that
 //! publish on it, and again whenever the message is sent again.
 
+#![allow(missing_docs, clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 mod support;
 
 use std::{error::Error, fmt};
