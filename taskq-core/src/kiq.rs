@@ -263,11 +263,17 @@ impl Submission {
         app.run_embedded();
         let publish = |message| -> BoxFuture<'_, _> { Box::pin(self.publish(app, message, deadline)) };
         SendNext::new(app.send_middleware(), &publish).run(message).await?;
-        if track
-            && let Some(results) = app.results()
-            && let Err(error) = results.track(&id, Step::Queued, app.result_ttl()).await
-        {
-            tracing::warn!(task.id = %id, error = &error as &dyn std::error::Error, "the step `queued` was not noted");
+        if let Some(results) = app.results().filter(|_| track) {
+            let noting = results.track(&id, Step::Queued, app.result_ttl());
+            // The task is on its way: a store that is away must not hold up its sender.
+            match tokio::time::timeout_at(deadline, noting).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(task.id = %id, error, "the step `queued` was not noted");
+                }
+                Err(_) => tracing::warn!(task.id = %id, "the step `queued` was not noted in time"),
+            }
         }
         Ok(())
     }
