@@ -147,3 +147,49 @@ async fn results_in_memory_are_forgotten_in_the_end() {
     tokio::time::sleep(Duration::from_secs(24 * 3600 + 1)).await;
     assert_eq!(handle.status().await.unwrap(), TaskStatus::Pending);
 }
+
+/// A store that has gone silent.
+struct Silent;
+
+impl taskq::ResultBackend for Silent {
+    fn store<'a>(
+        &'a self,
+        _: &'a taskq::TaskId,
+        _: &'a taskq::ResultRecord,
+        _: Duration,
+    ) -> taskq::BoxFuture<'a, Result<Option<taskq::ResultRecord>, ResultError>> {
+        Box::pin(std::future::pending())
+    }
+    fn fetch<'a>(
+        &'a self,
+        _: &'a taskq::TaskId,
+    ) -> taskq::BoxFuture<'a, Result<Option<taskq::ResultRecord>, ResultError>> {
+        Box::pin(std::future::pending())
+    }
+    fn wait<'a>(
+        &'a self,
+        _: &'a taskq::TaskId,
+        _: u32,
+    ) -> taskq::BoxFuture<'a, Result<taskq::ResultRecord, ResultError>> {
+        Box::pin(std::future::pending())
+    }
+    fn tracks(&self) -> bool {
+        true
+    }
+    fn track<'a>(
+        &'a self,
+        _: &'a taskq::TaskId,
+        _: taskq::Step,
+        _: Duration,
+    ) -> taskq::BoxFuture<'a, Result<(), ResultError>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_store_does_not_hold_up_the_sender_of_a_tracked_task() {
+    let app = InMemoryBroker::new().without_worker().with_result_backend(Silent).with_tracking();
+    let sending = double.kiq(1).within("1s").on(&app).into_future();
+    let sent = tokio::time::timeout(Duration::from_secs(5), sending).await.unwrap();
+    assert!(sent.is_ok(), "the broker has confirmed it: {sent:?}");
+}

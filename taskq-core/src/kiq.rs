@@ -256,8 +256,11 @@ impl Submission {
             Ok(Err(WorkerError::Broker(error))) => return Err(KiqError::from_broker(&task, &id, error)),
             Ok(Err(error)) => return Err(KiqError::Startup { task: task.into(), source: error.into() }),
             Err(_) => {
-                let source = BrokerError::Unreachable { address: "its address".into(), source: None };
-                return Err(KiqError::Broker { task: task.into(), source });
+                let text = format!(
+                    "the app did not start within {:?}: its broker or its result store does not answer",
+                    self.within
+                );
+                return Err(KiqError::Broker { task: task.into(), source: BrokerError::other(text) });
             }
         }
         app.run_embedded();

@@ -24,7 +24,10 @@ use std::{
     time::{Duration, Instant},
 };
 use taskq_core::{BrokerError, Origin};
-use tokio::{sync::mpsc, time::sleep_until};
+use tokio::{
+    sync::mpsc,
+    time::{sleep_until, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 /// Without a queue that takes it a message is returned, not dropped.
@@ -38,6 +41,9 @@ const CLOSING: Duration = Duration::from_secs(5);
 
 /// So many messages without a word from the server and without anybody waiting are let go of, with their channel.
 const MAX_ABANDONED: usize = 256;
+
+/// What letting go of a silent channel may take.
+const LETTING_GO: Duration = Duration::from_millis(100);
 
 const FIRST_PARK: Duration = Duration::from_millis(50);
 const LONGEST_PARK: Duration = Duration::from_secs(1);
@@ -328,8 +334,11 @@ impl Lane {
         tracing::warn!(messages = self.window.len(), "no confirmation of many messages: using another channel");
         let lost = self.window.drain();
         self.again(lost);
-        if let Err(error) = session.guard(channel.close(200, "no confirmation".into())).await {
-            tracing::debug!(%error, "a silent channel did not close as it should");
+        // It is the silent server that would have to answer, while messages wait here whose time runs out.
+        match timeout(LETTING_GO, session.guard(channel.close(200, "no confirmation".into()))).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "a silent channel did not close as it should"),
+            Err(_) => tracing::debug!("a silent channel is left to itself"),
         }
     }
 
