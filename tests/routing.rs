@@ -94,16 +94,16 @@ async fn delayed_tasks_whose_queue_was_deleted_hold_up_nobody() {
         let log = Log::default();
         let gone = stage.queue("gone");
         let app = stage.start(stage.app().with_state(log.clone()).with_queue(QueueSpec::new(&gone))).await;
-        let lost = (0..40).map(|_| note.kiq("lost").queue(&gone).delay("400ms").on(&app));
+        let lost = (0..40).map(|_| note.kiq("lost").queue(&gone).delay("4s").on(&app));
         let lost = join_all(lost).await;
         assert!(lost.iter().all(Result::is_ok), "the queue is there as yet");
         rabbit::delete(std::slice::from_ref(&gone)).await;
         let began = tokio::time::Instant::now();
-        let live = join_all((0..5).map(|_| note.kiq("live").delay("500ms").on(&app))).await;
+        let live = join_all((0..5).map(|_| note.kiq("live").delay("4s").on(&app))).await;
         for handle in live {
             assert!(handle.unwrap().wait_result().timeout("30s").await.unwrap().is_ok());
         }
-        println!("five tasks of 500 ms behind forty lost ones were done after {:?}", began.elapsed());
+        println!("five tasks of 4 s behind forty lost ones were done after {:?}", began.elapsed());
         let again = note.kiq("live").delay("400ms").on(&app).await.unwrap();
         assert!(again.wait_result().timeout("30s").await.unwrap().is_ok());
         assert_eq!(log.texts().len(), 6);
