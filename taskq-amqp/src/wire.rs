@@ -1,5 +1,7 @@
 //! The mapping between an AMQP message and ours: the only place that knows which property or header holds what.
 
+mod value;
+
 use crate::error::too_long;
 use bytes::Bytes;
 use lapin::{
@@ -11,6 +13,8 @@ use taskq_core::{
     BrokerError, Content, ContentType, Epitaph, FailureKind, Foreign, Labels, Message, TaskFailure, TaskId, UnixMillis,
     defaults::MAX_LABELS, wire,
 };
+
+use value::{given, number_of, text_of};
 
 /// Written to disk by the server before it is confirmed.
 const PERSISTENT: u8 = 2;
@@ -338,46 +342,6 @@ fn id_of(properties: &BasicProperties) -> Result<TaskId, String> {
     let id = TaskId::from(given(properties.message_id()).ok_or("it has no message id")?);
     id.check().map_err(|reason| format!("its message id {reason}"))?;
     Ok(id)
-}
-
-fn given(property: &Option<ShortString>) -> Option<&str> {
-    property.as_ref().map(ShortString::as_str).filter(|text| !text.is_empty())
-}
-
-/// Clients of other languages choose their own integer types, and a message that passed through us as a foreign one has
-/// its numbers as text.
-fn number_of(value: &AMQPValue) -> Option<u64> {
-    match value {
-        AMQPValue::ShortShortInt(n) => u64::try_from(*n).ok(),
-        AMQPValue::ShortShortUInt(n) => Some(u64::from(*n)),
-        AMQPValue::ShortInt(n) => u64::try_from(*n).ok(),
-        AMQPValue::ShortUInt(n) => Some(u64::from(*n)),
-        AMQPValue::LongInt(n) => u64::try_from(*n).ok(),
-        AMQPValue::LongUInt(n) => Some(u64::from(*n)),
-        AMQPValue::LongLongInt(n) => u64::try_from(*n).ok(),
-        AMQPValue::LongString(text) => str::from_utf8(text.as_bytes()).ok()?.parse().ok(),
-        _ => None,
-    }
-}
-
-fn text_of(value: &AMQPValue) -> Cow<'_, str> {
-    match value {
-        AMQPValue::LongString(text) => String::from_utf8_lossy(text.as_bytes()),
-        AMQPValue::ShortString(text) => Cow::Borrowed(text.as_str()),
-        AMQPValue::Boolean(is_set) => Cow::Borrowed(if *is_set { "true" } else { "false" }),
-        AMQPValue::Timestamp(seconds) => Cow::Owned(seconds.to_string()),
-        AMQPValue::ShortShortInt(n) => Cow::Owned(n.to_string()),
-        AMQPValue::ShortInt(n) => Cow::Owned(n.to_string()),
-        AMQPValue::LongInt(n) => Cow::Owned(n.to_string()),
-        AMQPValue::LongLongInt(n) => Cow::Owned(n.to_string()),
-        AMQPValue::Float(n) => Cow::Owned(n.to_string()),
-        AMQPValue::Double(n) => Cow::Owned(n.to_string()),
-        AMQPValue::Void => Cow::Borrowed(""),
-        other => match number_of(other) {
-            Some(number) => Cow::Owned(number.to_string()),
-            None => Cow::Owned(serde_json::to_string(other).unwrap_or_default()),
-        },
-    }
 }
 
 #[cfg(test)]

@@ -3,20 +3,17 @@
 
 use super::{
     job::Job,
+    opening::{Opened, open_channel},
     verdicts::Verdict,
     window::{Decided, Window},
 };
 use crate::{
     error,
-    link::{Link, Patience},
+    link::Link,
     session::{Line, Session},
-    topology, wire,
+    wire,
 };
-use lapin::{
-    Channel,
-    options::{BasicPublishOptions, ConfirmSelectOptions},
-    types::ShortString,
-};
+use lapin::{Channel, options::BasicPublishOptions, types::ShortString};
 use std::{
     collections::VecDeque,
     future::poll_fn,
@@ -32,9 +29,6 @@ use tokio_util::sync::CancellationToken;
 
 /// Without a queue that takes it a message is returned, not dropped.
 const MANDATORY: BasicPublishOptions = BasicPublishOptions { mandatory: true, immediate: false };
-
-/// Between attempts to open a channel on a connection that works.
-const REOPEN: Duration = Duration::from_millis(200);
 
 /// What closing waits for messages that are on their way.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -353,34 +347,4 @@ impl Lane {
             job.finish(Err(error));
         }
     }
-}
-
-type Opened = (Arc<Session>, Arc<Channel>);
-
-/// Opens a channel on the present connection or the next ones, until one opens.
-async fn open_channel(link: Link, has_delays: bool) -> Result<Opened, BrokerError> {
-    loop {
-        let session = link.session(Patience::Endless).await?;
-        match session.guard(confirming_channel(&session, has_delays)).await {
-            Ok(channel) => return Ok((session, Arc::new(channel))),
-            Err(error) if session.is_dead() => tracing::debug!(%error, "the connection died before a channel was open"),
-            Err(error) => {
-                let error = error::of_queue(&error, "taskq.v1.delay", &session.address);
-                if !error.is_retryable() {
-                    return Err(error);
-                }
-                tracing::warn!(%error, "no channel to publish on; trying again");
-                tokio::time::sleep(REOPEN).await;
-            }
-        }
-    }
-}
-
-async fn confirming_channel(session: &Session, has_delays: bool) -> Result<Channel, lapin::Error> {
-    let channel = session.channel().await?;
-    if has_delays {
-        topology::declare_levels(&channel).await?;
-    }
-    channel.confirm_select(ConfirmSelectOptions::default()).await?;
-    Ok(channel)
 }

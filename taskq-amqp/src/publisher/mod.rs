@@ -2,6 +2,7 @@
 
 mod job;
 mod lane;
+mod opening;
 mod targets;
 mod verdicts;
 mod window;
