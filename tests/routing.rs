@@ -6,7 +6,7 @@ mod support;
 
 use futures_util::future::join_all;
 use std::time::Duration;
-use support::{Log, Stage, eventually, rabbit};
+use support::{Log, Stage, rabbit};
 use taskq::{KiqError, prelude::*};
 
 #[task]
@@ -118,17 +118,12 @@ async fn a_queue_that_is_deleted_under_its_worker_works_again_when_it_is_declare
         let app = stage.start(stage.app().with_state(log.clone())).await;
         assert!(note.kiq("before").on(&app).await.unwrap().wait_result().await.unwrap().is_ok());
         rabbit::delete(std::slice::from_ref(&stage.queue)).await;
-        eventually("the queue is unknown or there again", || async {
-            match note.kiq("between").on(&app).within("2s").await {
-                Ok(handle) => handle.wait_result().timeout("30s").await.unwrap().is_ok(),
-                Err(KiqError::UnknownQueue { .. }) => {
-                    stage.app().with_state(log.clone()).startup().await.unwrap();
-                    false
-                }
-                Err(error) => panic!("{error}"),
-            }
-        })
-        .await;
+        let error = note.kiq("between").on(&app).await.unwrap_err();
+        assert!(matches!(error, KiqError::UnknownQueue { .. }), "{error}");
+        // A quorum queue that is declared again at once may inherit the consumers of the one before, who are then told
+        // nothing; the server gives no sign of when that has passed.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        stage.app().with_state(log.clone()).startup().await.unwrap();
         tokio::time::timeout(Duration::from_secs(30), async {
             let handle = note.kiq("after").on(&app).await.unwrap();
             assert!(handle.wait_result().await.unwrap().is_ok());
