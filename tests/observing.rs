@@ -113,6 +113,23 @@ async fn send_middleware_may_change_a_message_or_refuse_it(stage: Stage) {
     assert_eq!(log.count("outer sends"), 2);
 }
 
+#[tokio::test]
+async fn a_send_middleware_that_changes_the_id_or_the_priority_is_refused() {
+    struct Meddler(fn(&mut Message));
+    impl SendMiddleware for Meddler {
+        fn call<'a>(&'a self, mut message: Message, next: SendNext<'a>) -> BoxFuture<'a, Result<(), KiqError>> {
+            self.0(&mut message);
+            next.run(message)
+        }
+    }
+    let app = InMemoryBroker::new().with_send_middleware(Meddler(|message| message.id = "mine".into()));
+    let error = explode.kiq().on(&app).await.unwrap_err();
+    assert!(matches!(error, KiqError::Invalid { option: "task_id", .. }), "{error}");
+    let app = InMemoryBroker::new().with_send_middleware(Meddler(|message| message.priority = Some(3)));
+    let error = explode.kiq().on(&app).await.unwrap_err();
+    assert!(matches!(error, KiqError::Unsupported { .. }), "{error}");
+}
+
 /// Notes events by their kind.
 #[derive(Clone)]
 struct Events(Arc<Mutex<Vec<String>>>);

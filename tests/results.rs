@@ -139,6 +139,22 @@ async fn without_a_result_backend_waiting_and_own_ids_are_errors() {
     stage.clear().await;
 }
 
+#[tokio::test]
+async fn an_id_of_ones_own_needs_a_stored_result() {
+    let app = InMemoryBroker::new().with_state(Log::default());
+    let error = forget.kiq().task_id("mine").on(&app).await.unwrap_err();
+    assert!(matches!(error, taskq::KiqError::Unsupported { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn an_app_that_was_shut_down_does_not_start_again() {
+    let app = InMemoryBroker::new().into_app();
+    app.startup().await.unwrap();
+    app.shutdown().await.unwrap();
+    let error = app.startup().await.unwrap_err();
+    assert!(error.to_string().contains("build a new one"), "{error}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn results_in_memory_are_forgotten_in_the_end() {
     let app = InMemoryBroker::new().with_state(Log::default());

@@ -72,7 +72,7 @@ mod tests {
              [patch.crates-io]\nx = { path = '../x' }\ny = { git = 'https://y', branch = 'main' }",
         );
         let wanted = "[profile.dev.package.x]\nopt-level = 3\n\
-                      [patch.crates-io]\nx = { path = '/work/../x' }\ny = { git = 'https://y', branch = 'main' }";
+                      [patch.crates-io]\nx = { path = '/projects/../x' }\ny = { git = 'https://y', branch = 'main' }";
         assert_eq!(manifest.tables, wanted.parse().unwrap());
     }
 

@@ -111,7 +111,7 @@ impl DeadLetters {
         Ok(letters)
     }
 
-    /// The letter of this id, if it is there.
+    /// The letter of this id, if it is among the oldest 65,535.
     ///
     /// # Errors
     /// As [`DeadLetters::count`].
@@ -125,7 +125,8 @@ impl DeadLetters {
     }
 
     /// Sends a letter back to its queue as a first attempt of the next round, and takes it out of the dead letters once
-    /// that is confirmed. Gives a handle that waits for the new round's result, or `None` if there is no such letter.
+    /// that is confirmed. Gives a handle that waits for the new round's result, or `None` if there is no such letter
+    /// among the oldest 65,535.
     ///
     /// # Errors
     /// As [`DeadLetters::count`], and whatever keeps the message from being published. The letter is then still there.

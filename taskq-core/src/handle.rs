@@ -68,7 +68,7 @@ impl<R> TaskHandle<R> {
     /// # Errors
     /// [`ResultError::NoResult`] without a result backend; [`ResultError::Store`] when it cannot be asked.
     pub async fn status(&self) -> Result<TaskStatus, ResultError> {
-        let results = self.results()?;
+        let results = self.backend()?;
         if let Some(record) = results.fetch(&self.id).await?
             && record.round >= self.round
         {
@@ -79,10 +79,15 @@ impl<R> TaskHandle<R> {
     }
 
     fn results(&self) -> Result<Arc<dyn ResultBackend>, ResultError> {
-        let none = |reason: &str| ResultError::NoResult { id: self.id.clone(), reason: reason.into() };
         if !self.stores_result {
-            return Err(none("the task has `store_result = false`"));
+            let reason = "the task has `store_result = false`".to_owned();
+            return Err(ResultError::NoResult { id: self.id.clone(), reason });
         }
+        self.backend()
+    }
+
+    fn backend(&self) -> Result<Arc<dyn ResultBackend>, ResultError> {
+        let none = |reason: &str| ResultError::NoResult { id: self.id.clone(), reason: reason.into() };
         self.app
             .results()
             .cloned()

@@ -187,6 +187,10 @@ async fn send<T: Task>(args: Option<T::Args>, mut options: Options) -> Result<Ta
         origin: if parent.is_some() { Origin::Task } else { Origin::Caller },
     };
     let id = message.id.clone();
+    if message.check && !T::CONFIG.store_result {
+        let what = "an id of its own (`task_id`), which needs a stored result (the task has `store_result = false`)";
+        return Err(KiqError::Unsupported { task: T::NAME.into(), what: what.into() });
+    }
     submission.check(&app, &message)?;
     submission.send(&app, message).await?;
     Ok(TaskHandle::new(app, id, T::CONFIG.store_result))
@@ -248,7 +252,7 @@ impl Submission {
     }
 
     /// Starts the app if need be, runs the onion, publishes; all of it within the limit.
-    async fn send(self, app: &App, message: Message) -> Result<(), KiqError> {
+    async fn send(&self, app: &App, message: Message) -> Result<(), KiqError> {
         let deadline = from_now(self.within);
         let (task, id, track) = (message.task.clone(), message.id.clone(), message.track);
         match tokio::time::timeout_at(deadline, app.started()).await {
@@ -264,7 +268,13 @@ impl Submission {
             }
         }
         app.run_embedded();
-        let publish = |message| -> BoxFuture<'_, _> { Box::pin(self.publish(app, message, deadline)) };
+        let publish = |message: Message| -> BoxFuture<'_, _> {
+            let checked = self.check_onion(app, &message, &id);
+            Box::pin(async move {
+                checked?;
+                self.publish(app, message, deadline).await
+            })
+        };
         let onion = SendNext::new(app.send_middleware(), &publish).run(message);
         match tokio::time::timeout_at(deadline + ONION_GRACE, onion).await {
             Ok(sent) => sent?,
@@ -277,14 +287,20 @@ impl Submission {
         Ok(())
     }
 
+    /// Send middleware may have changed what was checked before; the id is the handle's, and stays.
+    fn check_onion(&self, app: &App, message: &Message, id: &TaskId) -> Result<(), KiqError> {
+        if app.send_middleware().is_empty() {
+            return Ok(());
+        }
+        if message.id != *id {
+            let reason = format!("a send middleware made it {:?}; the handle waits for {id:?}", message.id);
+            return Err(KiqError::Invalid { task: message.task.to_string(), option: "task_id", reason });
+        }
+        self.check(app, message)
+    }
+
     async fn publish(&self, app: &App, message: Message, deadline: Instant) -> Result<(), KiqError> {
         let (task, id) = (message.task.clone(), message.id.clone());
-        // Send middleware may have changed what was checked before.
-        check_labels(&message.labels).map_err(|reason| KiqError::Invalid {
-            task: task.to_string(),
-            option: "label",
-            reason,
-        })?;
         let within = deadline.saturating_duration_since(Instant::now());
         let observed = app.is_observed().then(|| message.clone());
         // What is left of the delay, so that time spent in start-up and middleware does not add to it.

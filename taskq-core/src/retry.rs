@@ -79,7 +79,9 @@ pub(crate) fn decide(outcome: &Outcome, message: &Message, config: &TaskConfig, 
                 Some(Control::RetryIn(delay)) => {
                     retry_or_give_up(failed(FailureKind::Error), message, config, Some(delay), draw)
                 }
-                None => retry_or_give_up(failed(FailureKind::Error), message, config, None, draw),
+                Some(Control::Retry) | None => {
+                    retry_or_give_up(failed(FailureKind::Error), message, config, None, draw)
+                }
             }
         }
     }
@@ -164,6 +166,13 @@ mod tests {
         assert!(matches!(decide(TaskError::discard("no")), Verdict::Finish(End::Discarded(_))));
         let later = Duration::from_secs(90);
         assert!(matches!(decide(TaskError::retry_in("no", later)), Verdict::Retry { delay, .. } if delay == later));
+    }
+
+    #[test]
+    fn a_delay_that_is_no_duration_leaves_it_to_the_backoff() {
+        let config = TaskConfig::new().retry(2).backoff(crate::Backoff::fixed(Duration::from_secs(60)));
+        let verdict = decide(&Outcome::failed(TaskError::retry_in("no", "a while")), &message(1, 2), &config, 1.0);
+        assert!(matches!(verdict, Verdict::Retry { delay, .. } if delay == Duration::from_secs(60)), "{verdict:?}");
     }
 
     #[test]

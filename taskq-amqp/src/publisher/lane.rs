@@ -198,13 +198,16 @@ impl Lane {
 
     /// Hands over what there is room for.
     fn hand_over_all(&mut self, channel: &Arc<Channel>, frame_max: usize) {
-        while let Some(job) = self.waiting.front() {
-            let is_its_turn = self.suspects == 0 || self.window.is_empty();
-            let may_go = is_its_turn && self.window.has_room_for(job);
-            if !(may_go || job.is_forgotten()) {
+        while self.suspects == 0 || self.window.is_empty() {
+            // A message whose id is still on its way waits for that, and lets the others pass.
+            let Some(at) = self.waiting.iter().position(|job| job.is_forgotten() || !self.window.holds(&job.id)) else {
+                return;
+            };
+            let job = &self.waiting[at];
+            if !(job.is_forgotten() || self.window.has_room_for(job)) {
                 return;
             }
-            if let Some(job) = self.waiting.pop_front().filter(|job| !job.is_forgotten()) {
+            if let Some(job) = self.waiting.remove(at).filter(|job| !job.is_forgotten()) {
                 self.hand_over(channel.clone(), frame_max, job);
             }
         }

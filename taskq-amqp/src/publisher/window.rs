@@ -105,11 +105,15 @@ impl Window {
         self.by_id.len()
     }
 
-    /// Whether this message may be handed over now. Two messages of one id never are in the window together: a returned
-    /// message is known by its id alone.
+    /// Whether there is room for this message now.
     pub(super) fn has_room_for(&self, job: &Job) -> bool {
-        let fits = self.by_id.len() < MAX_MESSAGES && (self.bytes + job.bytes() <= MAX_BYTES || self.is_empty());
-        fits && !self.by_id.contains_key(&job.id)
+        self.by_id.len() < MAX_MESSAGES && (self.bytes + job.bytes() <= MAX_BYTES || self.is_empty())
+    }
+
+    /// Whether a message of this id is in the window. Two of one id never are there together: a returned message is known
+    /// by its id alone.
+    pub(super) fn holds(&self, id: &TaskId) -> bool {
+        self.by_id.contains_key(id)
     }
 
     /// Takes a message whose publishing `confirming` is, and begins it.

@@ -154,6 +154,21 @@ pub trait BrokerExt: Broker + Sized {
         App::new(self).with_json()
     }
 
+    /// See [`App::with_result_ttl`].
+    fn with_result_ttl(self, ttl: impl IntoSpan) -> App {
+        App::new(self).with_result_ttl(ttl)
+    }
+
+    /// See [`App::with_publish_timeout`].
+    fn with_publish_timeout(self, timeout: impl IntoSpan) -> App {
+        App::new(self).with_publish_timeout(timeout)
+    }
+
+    /// See [`App::with_trace_context`].
+    fn with_trace_context(self, source: impl Fn() -> Option<String> + Send + Sync + 'static) -> App {
+        App::new(self).with_trace_context(source)
+    }
+
     /// See [`App::register`].
     #[track_caller]
     fn register<T: Run>(self) -> App {

@@ -1,7 +1,12 @@
 //! Starting: wrong set-up is found here, before anything is sent or consumed.
 
 use super::App;
-use crate::{error::WorkerError, queue::QueueSpec, registry::Registry, task::TaskDef};
+use crate::{
+    error::{BrokerError, WorkerError},
+    queue::QueueSpec,
+    registry::Registry,
+    task::TaskDef,
+};
 
 /// What starting has found out.
 pub(super) struct Started {
@@ -15,8 +20,12 @@ impl App {
     ///
     /// # Errors
     /// [`WorkerError`]: duplicate task names with both locations, names that cannot be used, options that the broker or
-    /// the result backend cannot honour, a queue that exists with other arguments, an unreachable broker.
+    /// the result backend cannot honour, a queue that exists with other arguments, an unreachable broker;
+    /// [`BrokerError::Closed`] after [`App::shutdown`].
     pub async fn startup(&self) -> Result<(), WorkerError> {
+        if self.embedded().is_stopped() {
+            return Err(BrokerError::Closed.into());
+        }
         self.started().await?;
         self.run_embedded();
         Ok(())

@@ -24,7 +24,7 @@ pub enum BrokerError {
         reason: String,
     },
     /// The broker was closed in this process.
-    #[error("the broker is closed; start the app again, or use another one")]
+    #[error("the broker is closed: its app was shut down; build a new one")]
     Closed,
     /// The server refuses this user.
     #[error("the broker at {address} refuses this user: {reason}; check user, password, virtual host and permissions")]

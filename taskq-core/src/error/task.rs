@@ -27,6 +27,7 @@ pub struct TaskError {
 /// What the worker is asked to do with this failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Control {
+    Retry,
     Permanent,
     RetryIn(Duration),
     Discard,
@@ -46,16 +47,13 @@ impl TaskError {
 
     /// The next run is due after `delay`, a [`Duration`] or text such as `"15m"`. How often stays `retry = N`.
     ///
-    /// Text that is not a duration leaves the delay to the task's back-off, and says so in the error.
+    /// Text that is not a duration leaves the delay to the task's back-off, and is logged as an error.
     pub fn retry_in(error: impl Into<BoxError>, delay: impl IntoSpan) -> Self {
         match delay.into_span() {
             Ok(delay) => TaskError::new(Control::RetryIn(delay), error),
             Err(reason) => {
-                let source = error.into();
-                TaskError::new(
-                    Control::RetryIn(Duration::from_secs(1)),
-                    format!("{source} (retry_in: {reason}; 1s is used)"),
-                )
+                tracing::error!(reason, "the delay given to `retry_in` cannot be used; the task's back-off is");
+                TaskError::new(Control::Retry, error)
             }
         }
     }

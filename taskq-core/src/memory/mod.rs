@@ -31,7 +31,8 @@ use tokio::{runtime, sync::Notify, time::Instant};
 /// bounded capacity are as on a server, and results come with it. An app on it runs its tasks by itself, each on the
 /// runtime that submitted it, so that `tokio::time::pause` makes hours of back-off pass in milliseconds.
 ///
-/// Cheap to clone: clones are the same broker. Nothing outlives the process.
+/// Cheap to clone: clones are the same broker. Nothing outlives the process. An app of its own wants a broker of its own:
+/// where several apps share one, whichever runs tasks on this runtime runs all of them, with its own state and middleware.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -98,13 +99,14 @@ impl InMemoryBroker {
     }
 
     /// How many messages a queue holds, waiting and running, before `kiq` waits for room, up to the publish timeout, and
-    /// then gives `QueueFull`. Retries, delayed tasks that come due, and tasks that a running task submits do not wait.
+    /// then gives `QueueFull`; 10,000 by default. A queue of dead letters keeps as many, and then forgets the oldest, with a
+    /// warning in the log. Retries, delayed tasks that come due, and tasks that a running task submits do not wait.
     pub fn capacity(self, messages: usize) -> Self {
         self.shared.lock().settings.capacity = messages.max(1);
         self
     }
 
-    /// How many tasks of each queue run at once. 1 runs them strictly one after another; 0 counts as 1.
+    /// How many tasks of each queue run at once, over all that consume it; 100 by default. 1 runs them strictly one after another; 0 counts as 1.
     pub fn concurrency(self, tasks: usize) -> Self {
         self.shared.lock().settings.concurrency = NonZeroUsize::new(tasks).unwrap_or(NonZeroUsize::MIN);
         self

@@ -34,6 +34,11 @@ impl Embedded {
         state.stop.cancel();
     }
 
+    /// Whether it has ended for good.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.lock().stopped
+    }
+
     /// Ends while the returned guard lives.
     pub(crate) fn pause(&self) -> Pause<'_> {
         let mut state = self.lock();

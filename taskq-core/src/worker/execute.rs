@@ -30,6 +30,8 @@ impl Processor {
             }
         };
         let outcome = tokio::select! {
+            // A run that is done has ended, whatever else happened at that moment.
+            biased;
             outcome = Current::within_task(ctx, run) => outcome,
             () = self.interrupt.cancelled() => Outcome::Interrupted,
         };

@@ -118,7 +118,8 @@ impl<'a> Settling<'a> {
             last_failed: record.finished,
         };
         let dead = self.source.spec.dead_letter_name();
-        self.publish(Publish::new(dead, self.subject.content()).epitaph(Some(epitaph))).await
+        let letter = Publish::new(dead, self.subject.content()).epitaph(Some(epitaph));
+        self.publish(letter.origin(Origin::Worker)).await
     }
 
     /// Publishes the next attempt.
@@ -134,7 +135,8 @@ impl<'a> Settling<'a> {
             self.processor.track(message, step).await;
         }
         tracing::trace!(error = %failure, attempt = next.attempt, "the next attempt is published");
-        self.publish(Publish::new(&*self.source.queue, next).delay(Some(delay))).await
+        let copy = Publish::new(&*self.source.queue, next).delay(Some(delay));
+        self.publish(copy.origin(Origin::Worker)).await
     }
 
     /// Publishes the same attempt for later.
@@ -148,7 +150,9 @@ impl<'a> Settling<'a> {
                 "no task of this name is registered in this worker; is its crate named anywhere? add `use my_tasks as _;`"
             );
         }
-        self.publish(Publish::new(&*self.source.queue, same).delay(Some(delay))).await
+        // What is left of a sender's own delay is kept to the tick, as the sender's was.
+        let origin = if unknown { Origin::Worker } else { Origin::Task };
+        self.publish(Publish::new(&*self.source.queue, same).delay(Some(delay)).origin(origin)).await
     }
 
     fn record(&self, end: End) -> ResultRecord {
@@ -204,7 +208,6 @@ impl<'a> Settling<'a> {
 
     /// Publishes with a confirm, trying again for a while.
     async fn publish(&self, publish: Publish) -> Result<(), NotDurable> {
-        let publish = publish.origin(Origin::Worker);
         let mut patience = Patience::new(&self.processor.interrupt);
         loop {
             let Err(error) = self.processor.app.broker().publish(publish.clone()).await else { return Ok(()) };
