@@ -4,6 +4,7 @@
 
 mod support;
 
+use bytes::Bytes;
 use std::time::Duration;
 use support::{
     amqp_url, consume, eventually, next, number_of, rabbit,
@@ -11,7 +12,7 @@ use support::{
     take_all, to, with_queue,
 };
 use taskq_amqp::AmqpBroker;
-use taskq_core::{Broker, BrokerError, QueueSpec};
+use taskq_core::{Broker, BrokerError, ContentType, Message, Publish, QueueSpec};
 use tokio::time::timeout;
 
 /// A broker behind a relay, with this queue declared.
@@ -172,6 +173,32 @@ async fn a_queue_that_is_gone_after_a_reconnect_is_declared_again_by_its_consume
         eventually("the queue is there, with its consumer", is_consumed).await;
         broker.publish(to(&queue, 0)).await.unwrap();
         take_all(&mut consumer, 1).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_whose_id_is_still_unconfirmed_holds_up_no_other() {
+    with_queue("same-id", async |queue| {
+        let (relay, broker) = behind_relay(&queue).await;
+        let publish = |id: &str| {
+            let message = Message::new(id.into(), "task", ContentType::MessagePack, Bytes::new());
+            let (broker, publish) = (broker.clone(), Publish::new(&queue, message));
+            tokio::spawn(async move { broker.publish(publish).await })
+        };
+        publish("before").await.unwrap().unwrap();
+        relay.set(Mode::Mute);
+        let first = publish("same");
+        eventually("the first is there", async || (rabbit::counts(&amqp_url(), &queue).await.0 == 2).then_some(()))
+            .await;
+        let (again, other) = (publish("same"), publish("other"));
+        eventually("the other is there", async || (rabbit::counts(&amqp_url(), &queue).await.0 == 3).then_some(()))
+            .await;
+        relay.set(Mode::Open);
+        relay.cut();
+        for publishing in [first, again, other] {
+            publishing.await.unwrap().unwrap();
+        }
     })
     .await;
 }
