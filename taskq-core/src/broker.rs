@@ -59,6 +59,15 @@ pub enum Origin {
 }
 
 /// One message to publish.
+///
+/// ```
+/// # use taskq_core::{Broker, BrokerError, ContentType, Message, Publish, TaskId};
+/// # use std::time::Duration;
+/// # async fn example(broker: impl Broker) -> Result<(), BrokerError> {
+/// let message = Message::new(TaskId::new(), "mail.send", ContentType::Json, b"{}".to_vec().into());
+/// broker.publish(Publish::new("mail", message).delay(Some(Duration::from_secs(5)))).await?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Publish {

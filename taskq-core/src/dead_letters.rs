@@ -76,6 +76,19 @@ impl DeadLetter {
 }
 
 /// The dead letters of one queue. See [`App::dead_letters`].
+///
+/// ```
+/// # use taskq_core::App;
+/// # async fn example(app: App) -> taskq_core::Result<()> {
+/// let letters = app.dead_letters("mail");
+/// for letter in letters.list(100).await? {
+///     println!("{:?} {}: {} after {} runs", letter.id, letter.task, letter.error, letter.attempts);
+/// }
+/// if let Some(again) = letters.replay("order-17").await? {
+///     again.wait_result().await?;
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 pub struct DeadLetters {
     app: App,

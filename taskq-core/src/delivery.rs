@@ -64,6 +64,20 @@ impl fmt::Debug for Unsettled {
 }
 
 /// One message in a consumer's hands, with the duty to settle it.
+///
+/// ```
+/// # use taskq_core::{Broker, BrokerError, QueueSpec};
+/// # use std::num::NonZeroU16;
+/// # async fn example(broker: impl Broker) -> Result<(), BrokerError> {
+/// let mut consumer = broker.consume(&QueueSpec::new("mail"), NonZeroU16::MIN).await?;
+/// while let Some(delivery) = consumer.next().await {
+///     match delivery.content.body().is_empty() {
+///         true => delivery.requeue(),
+///         false => delivery.ack(),
+///     }
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 #[must_use = "a delivery that is dropped goes back to its queue"]
 #[non_exhaustive]

@@ -81,6 +81,12 @@ impl fmt::Display for FailureKind {
 ///
 /// This is what [`TaskResult::into_value`](crate::TaskResult::into_value) gives for a task that did not succeed. It
 /// carries text, not the error itself, which may live in another process.
+///
+/// ```
+/// use taskq_core::{FailureKind, TaskFailure};
+/// let failure = TaskFailure::new(FailureKind::Error, "smtp is down", 4);
+/// assert_eq!(failure.to_string(), "task failed after 4 attempts (error): smtp is down");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TaskFailure {

@@ -25,6 +25,18 @@ use std::{
 };
 
 /// A submitted task. Cheap to clone; may be waited on again, and may be dropped: the task runs all the same.
+///
+/// ```
+/// # use taskq_core::{App, TaskHandle, TaskStatus};
+/// # async fn example(app: App, handle: TaskHandle<i64>) -> taskq_core::Result<()> {
+/// let id = handle.id().to_string(); // to be kept, and sent anywhere
+/// let same = TaskHandle::<i64>::attach(&app, id);
+/// if same.status().await? == TaskStatus::Pending {
+///     println!("not done yet");
+/// }
+/// let sum: i64 = same.wait_result().timeout("10s").await?.into_value()?;
+/// # let _ = sum; Ok(()) }
+/// ```
 pub struct TaskHandle<R> {
     app: App,
     id: TaskId,
@@ -130,7 +142,18 @@ impl<R> fmt::Debug for TaskHandle<R> {
     }
 }
 
-/// A wait for a task's end. See [`TaskHandle::wait_result`].
+/// A wait for a task's end. See [`TaskHandle::wait_result`]. Dropping it ends the wait and nothing else.
+///
+/// ```
+/// # use taskq_core::{ResultError, TaskHandle};
+/// # async fn example(handle: TaskHandle<i64>) -> Result<(), ResultError> {
+/// match handle.wait_result().timeout("2s").await {
+///     Ok(result) => println!("{:?}", result.into_value()),
+///     Err(ResultError::Timeout { .. }) => println!("it may still come: wait again"),
+///     Err(error) => return Err(error),
+/// }
+/// # Ok(()) }
+/// ```
 #[must_use = "nothing waits until this is awaited"]
 pub struct WaitResult<R> {
     handle: TaskHandle<R>,
@@ -178,6 +201,18 @@ impl<R> fmt::Debug for WaitResult<R> {
 }
 
 /// How a task ended: its value, or its failure.
+///
+/// ```
+/// # use taskq_core::{FailureKind, TaskResult};
+/// # fn example(result: TaskResult<i64>) {
+/// println!("{:?} after {} runs, on {}", result.status(), result.attempts(), result.record().worker);
+/// match result.into_value() {
+///     Ok(sum) => println!("{sum}"),
+///     Err(failure) if failure.kind == FailureKind::Timeout => println!("too slow"),
+///     Err(failure) => println!("{failure}"),
+/// }
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct TaskResult<R> {
     value: Result<R, TaskFailure>,

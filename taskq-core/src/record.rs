@@ -26,6 +26,12 @@ pub enum End {
 }
 
 /// What is kept of a task that ended.
+///
+/// ```
+/// use taskq_core::{End, ResultRecord};
+/// let record = ResultRecord::new(End::Expired, "mail.send");
+/// assert_eq!(ResultRecord::decode(&record.encode()).unwrap(), record);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ResultRecord {

@@ -96,6 +96,14 @@ pub enum Exec {
 }
 
 /// A task's attributes. All that is not set has the default of [`defaults`](crate::defaults).
+///
+/// ```
+/// use std::time::Duration;
+/// use taskq_core::{Backoff, TaskConfig};
+/// const CONFIG: TaskConfig =
+///     TaskConfig::new().retry(3).timeout(Duration::from_secs(30)).backoff(Backoff::fixed(Duration::from_secs(5)));
+/// assert_eq!(CONFIG.retry, 3);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct TaskConfig {

@@ -82,6 +82,18 @@ impl App {
 
 /// `tokio::spawn` that takes the app (and the running task) along.
 ///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// # use taskq_core::{App, BrokerExt, InMemoryBroker};
+/// # let app = InMemoryBroker::new().into_app();
+/// app.scope(async {
+///     let behind = taskq_core::spawn(async { App::current().is_some() });
+///     assert!(behind.await.unwrap());
+/// }).await;
+/// # }
+/// ```
+///
 /// # Panics
 /// Outside a tokio runtime, as `tokio::spawn` does.
 pub fn spawn<F>(body: F) -> tokio::task::JoinHandle<F::Output>

@@ -4,6 +4,12 @@ use super::App;
 use crate::{broker::Broker, error::BoxError};
 
 /// An app, any broker, or a `Result` of these.
+///
+/// ```
+/// use taskq_core::{InMemoryBroker, IntoApp};
+/// assert!(InMemoryBroker::new().try_into_app().is_ok());
+/// assert!(Err::<InMemoryBroker, _>("no configuration").try_into_app().is_err());
+/// ```
 pub trait IntoApp {
     /// The app.
     ///

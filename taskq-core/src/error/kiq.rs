@@ -7,6 +7,19 @@ use std::fmt;
 /// A task could not be handed to the broker.
 ///
 /// Unless it is [`KiqError::Unknown`], the task was not taken and will not run.
+///
+/// ```
+/// # use taskq_core::{Kiq, KiqError, Task};
+/// # async fn example<T: Task>(kiq: Kiq<T>) -> Result<(), KiqError> {
+/// match kiq.within("500ms").await {
+///     Ok(handle) => println!("sent as {}", handle.id()),
+///     Err(KiqError::QueueFull { queue, .. }) => println!("{queue} is full: come back later"),
+///     Err(KiqError::Unknown { id, .. }) => println!("send it again with the id {id}"),
+///     Err(error) if error.is_retryable() => println!("try again: {error}"),
+///     Err(error) => return Err(error),
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KiqError {
