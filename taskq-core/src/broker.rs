@@ -17,6 +17,11 @@ use std::{
 };
 
 /// What a broker can do. Asking for more is an error at start, or of the call that asks.
+///
+/// ```
+/// let can = taskq_core::Capabilities::none().with_delay();
+/// assert!(can.delay && !can.priorities);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Capabilities {
@@ -124,6 +129,14 @@ impl Publish {
 }
 
 /// A look at one queue from outside.
+///
+/// ```
+/// # use taskq_core::{Broker, BrokerError};
+/// # async fn example(broker: impl Broker) -> Result<(), BrokerError> {
+/// let mail = broker.inspect("mail").await?;
+/// println!("{} wait, for {} consumers", mail.ready, mail.consumers);
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QueueInfo {

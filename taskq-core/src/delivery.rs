@@ -128,6 +128,19 @@ pub trait DeliverySource: Send {
 }
 
 /// The stream of deliveries from one queue. It goes on over reconnects; dropping it stops it.
+///
+/// ```
+/// # use taskq_core::{Broker, BrokerError, QueueSpec};
+/// # use std::num::NonZeroU16;
+/// # async fn example(broker: impl Broker) -> Result<(), BrokerError> {
+/// let mut consumer = broker.consume(&QueueSpec::new("mail"), NonZeroU16::MIN).await?;
+/// if let Some(delivery) = consumer.next().await {
+///     delivery.ack();
+/// }
+/// consumer.stop(); // what was not taken goes back
+/// assert!(consumer.next().await.is_none());
+/// # Ok(()) }
+/// ```
 pub struct Consumer {
     source: Box<dyn DeliverySource>,
     stopped: bool,

@@ -11,6 +11,12 @@ use bytes::Bytes;
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 /// How a body is encoded.
+///
+/// ```
+/// use taskq_core::ContentType;
+/// assert_eq!(ContentType::parse("application/json"), Some(ContentType::Json));
+/// assert_eq!(ContentType::default().as_str(), "application/msgpack");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum ContentType {
@@ -44,6 +50,13 @@ impl ContentType {
 pub type Labels = BTreeMap<String, String>;
 
 /// One task on its way: identity, arguments, and all that a worker must know to run it.
+///
+/// ```
+/// use taskq_core::{ContentType, Message, TaskId};
+/// let mut message = Message::new(TaskId::new(), "mail.send", ContentType::Json, b"{}".to_vec().into());
+/// message.labels.insert("tenant".into(), "acme".into());
+/// assert_eq!((message.attempt, message.round), (1, 0));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Message {
@@ -153,6 +166,16 @@ pub struct Foreign {
 }
 
 /// What a delivery or a publish carries. Cheap to clone.
+///
+/// ```
+/// # use taskq_core::{Content, Delivery};
+/// # fn example(delivery: Delivery) {
+/// match &delivery.content {
+///     Content::Task(message) => println!("task {} ({})", message.task, message.id),
+///     Content::Foreign(foreign) => println!("not ours: {}", foreign.reason),
+/// }
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
     /// A task.

@@ -10,6 +10,12 @@ use bytes::Bytes;
 use std::time::Duration;
 
 /// What happened when a task ran. Every middleware sees it.
+///
+/// ```
+/// use taskq_core::Outcome;
+/// let outcome = Outcome::failed("the tenant has no quota left");
+/// assert!(!outcome.is_done());
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Outcome {
@@ -41,7 +47,16 @@ impl Outcome {
     }
 }
 
-/// What was decided about a delivery.
+/// What was decided about a delivery. Observers see it.
+///
+/// ```
+/// # use taskq_core::{Event, Verdict};
+/// # fn example(event: &Event<'_>) {
+/// if let Event::Finished { message, verdict: Verdict::Retry { delay, failure }, .. } = event {
+///     println!("{} runs again in {delay:?}: {failure}", message.id);
+/// }
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Verdict {

@@ -10,6 +10,13 @@ use std::{
 };
 
 /// The app's values, one per type.
+///
+/// ```
+/// use taskq_core::{BrokerExt, InMemoryBroker};
+/// let app = InMemoryBroker::new().with_state(7_u32);
+/// assert_eq!(*app.state().get::<u32>().unwrap(), 7);
+/// assert!(app.state().get::<String>().unwrap_err().to_string().contains("with_state"));
+/// ```
 #[derive(Clone, Default)]
 pub struct StateMap(HashMap<TypeId, Arc<dyn Any + Send + Sync>>);
 

@@ -6,6 +6,12 @@ use serde::{Deserialize, Serialize};
 /// Where a task stands, as its handle's `status()` tells.
 ///
 /// Without tracking a task is `Pending` until it ended, whether it is queued, running, or was never seen.
+///
+/// ```
+/// use taskq_core::TaskStatus;
+/// assert!(TaskStatus::Done.is_final());
+/// assert!(!TaskStatus::Running.is_final());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TaskStatus {
@@ -55,6 +61,11 @@ impl From<&End> for TaskStatus {
 }
 
 /// A step of a tracked task on its way to its end.
+///
+/// ```
+/// use taskq_core::{Step, TaskStatus};
+/// assert_eq!(TaskStatus::from(Step::Queued), TaskStatus::Queued);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

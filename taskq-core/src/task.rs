@@ -48,7 +48,27 @@ pub trait Task: Sized + Send + Sync + 'static {
     const CONFIG: TaskConfig;
 }
 
-/// A task that workers can run.
+/// A task that workers can run. `#[task]` writes this.
+///
+/// ```
+/// use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig, TaskContext};
+///
+/// struct Ping;
+///
+/// impl Task for Ping {
+///     type Args = ();
+///     type Output = String;
+///     type Returns = String;
+///     const NAME: &'static str = "ping";
+///     const CONFIG: TaskConfig = TaskConfig::new();
+/// }
+///
+/// impl Run for Ping {
+///     fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<String, BoxError>> {
+///         Box::pin(async move { Ok(format!("pong, at attempt {}", ctx.attempt())) })
+///     }
+/// }
+/// ```
 pub trait Run: Task {
     /// One run. Resolves to the value, or to the error that the worker decides on.
     fn run(ctx: TaskContext, args: Self::Args) -> BoxFuture<'static, Result<Self::Output, BoxError>>;

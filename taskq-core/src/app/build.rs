@@ -103,6 +103,12 @@ impl App {
 }
 
 /// Makes every broker the beginning of an [`App`]. In the prelude.
+///
+/// ```
+/// use taskq_core::{BrokerExt, InMemoryBroker, QueueSpec};
+/// let app = InMemoryBroker::new().with_queue(QueueSpec::new("mail")).with_tracking();
+/// assert_eq!(app.default_queue(), "taskq");
+/// ```
 pub trait BrokerExt: Broker + Sized {
     /// An app on this broker.
     fn into_app(self) -> App {

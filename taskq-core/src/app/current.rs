@@ -107,6 +107,15 @@ where
 }
 
 /// Gives every future `.in_app(&app)`. In the prelude.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use taskq_core::{App, BrokerExt, InApp, InMemoryBroker};
+/// let app = InMemoryBroker::new().into_app();
+/// assert!(tokio::spawn(async { App::current().is_some() }.in_app(&app)).await.unwrap());
+/// # }
+/// ```
 pub trait InApp: Future + Sized {
     /// Runs this future with `app` as the one that `kiq` goes to; for futures that are spawned elsewhere.
     fn in_app(self, app: &App) -> impl Future<Output = Self::Output> + use<Self> {

@@ -17,6 +17,13 @@ pub struct QueuePlan {
 }
 
 /// What a worker is about to do. Its `Display` is the table that a worker prints when it starts.
+///
+/// ```
+/// # use taskq_core::{BrokerExt, InMemoryBroker};
+/// let plan = InMemoryBroker::new().into_app().worker().queue_with("mail", 8).plan();
+/// assert_eq!((plan.queues[0].concurrency, plan.queues[0].prefetch.get()), (8, 16));
+/// println!("{plan}");
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct WorkerPlan {
