@@ -1,6 +1,6 @@
 //! What a server of one's own is needed for: a power cut, and an alarm.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::cognitive_complexity)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 
