@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> RootManifest {
-        RootManifest::new(&text.parse().unwrap(), Path::new("/work"))
+        RootManifest::new(&text.parse().unwrap(), Path::new("/projects"))
     }
 
     #[test]
