@@ -91,6 +91,7 @@ fn of_message(
     headers.number_if_any(wire::HEADER_ROUND, message.round);
     headers.number_if_any(wire::HEADER_UNKNOWN, message.unknown);
     headers.flag(wire::HEADER_CHECK, message.check);
+    headers.flag(wire::HEADER_REPUBLISHED, message.republished);
     headers.flag(wire::HEADER_TRACK, message.track);
     headers.instant(wire::HEADER_ETA, message.eta);
     headers.instant(wire::HEADER_EXPIRES, message.expires);
@@ -260,6 +261,7 @@ impl<'a> Received<'a> {
         message.round = self.small_number(wire::HEADER_ROUND)?.unwrap_or(0);
         message.unknown = self.small_number(wire::HEADER_UNKNOWN)?.unwrap_or(0);
         message.check = self.flag(wire::HEADER_CHECK)?;
+        message.republished = self.flag(wire::HEADER_REPUBLISHED)?;
         message.track = self.flag(wire::HEADER_TRACK)?;
         message.eta = self.instant(wire::HEADER_ETA)?;
         message.expires = self.instant(wire::HEADER_EXPIRES)?;

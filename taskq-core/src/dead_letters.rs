@@ -185,6 +185,7 @@ impl DeadLetters {
             expires: None,
             first_failed: None,
             unknown: 0,
+            republished: false,
             ..(**message).clone()
         };
         let round = message.round;

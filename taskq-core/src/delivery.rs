@@ -7,6 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 use tokio::{sync::mpsc, time::Instant};
+use tokio_util::sync::CancellationToken;
 
 /// What the broker is told about a delivery in the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +91,8 @@ pub struct Delivery {
     pub redelivered: bool,
     /// When it came.
     pub received: Instant,
+    /// Cancelled when the connection that it came by is gone, so that the broker gives the message to somebody again.
+    pub lost: CancellationToken,
     /// The duty to settle it.
     pub unsettled: Unsettled,
 }
@@ -98,7 +101,14 @@ impl Delivery {
     /// A delivery that `settle` will hear of under `tag`.
     pub fn new(content: Content, redelivered: bool, tag: u64, settle: Arc<dyn Settle>) -> Self {
         let unsettled = Unsettled { tag, settle: Some(settle) };
-        Delivery { content, epitaph: None, redelivered, received: Instant::now(), unsettled }
+        let lost = CancellationToken::new();
+        Delivery { content, epitaph: None, redelivered, received: Instant::now(), lost, unsettled }
+    }
+
+    /// The same, by a connection whose end cancels `lost`. A broker without connections leaves this out.
+    pub fn with_lost(mut self, lost: CancellationToken) -> Self {
+        self.lost = lost;
+        self
     }
 
     /// The same, from a queue of dead letters.

@@ -29,6 +29,8 @@ pub enum FailureKind {
     Cancelled,
     /// The task was not run in time.
     Expired,
+    /// The worker's process ended, again and again, while it ran the task.
+    WorkerLost,
     /// A kind that a newer version wrote.
     #[serde(other)]
     Unknown,
@@ -48,6 +50,7 @@ impl FailureKind {
             FailureKind::Discarded => "discarded",
             FailureKind::Cancelled => "cancelled",
             FailureKind::Expired => "expired",
+            FailureKind::WorkerLost => "worker_lost",
             FailureKind::Unknown => "unknown",
         }
     }
@@ -66,6 +69,7 @@ impl FailureKind {
             K::Discarded,
             K::Cancelled,
             K::Expired,
+            K::WorkerLost,
         ];
         all.into_iter().find(|kind| kind.as_str() == name).unwrap_or(K::Unknown)
     }

@@ -76,6 +76,8 @@ pub struct Message {
     pub round: u32,
     /// The caller chose the id: a worker looks for a result under it before it runs the task.
     pub check: bool,
+    /// A copy of this message may have been delivered before: a worker claims the run before it begins it.
+    pub republished: bool,
     /// Whether the task's steps are written to the result backend.
     pub track: bool,
     /// Priority, for queues that have priorities.
@@ -111,6 +113,7 @@ impl Message {
             retry: 0,
             round: 0,
             check: false,
+            republished: false,
             track: false,
             priority: None,
             created: UnixMillis::now(),

@@ -31,7 +31,7 @@ pub enum Outcome {
     Undecodable(String),
     /// The task returned a value that cannot be stored; it did its work.
     Unstorable(String),
-    /// The worker is stopping and took the run back; the task will run again elsewhere.
+    /// The worker is stopping, or another worker has taken the run over; the task runs elsewhere.
     Interrupted,
 }
 
@@ -71,15 +71,35 @@ pub enum Verdict {
         /// What went wrong this time.
         failure: TaskFailure,
     },
-    /// It waits for this long as the same attempt: too early, or no worker knows it yet.
+    /// It waits for this long as the same attempt.
     Wait {
         /// Time until it is looked at again.
         delay: Duration,
-        /// Whether it waits because its task is unknown.
-        unknown: bool,
+        /// What it waits for.
+        until: WaitFor,
     },
     /// It had ended before: what follows that end is done again.
     Repeat(Box<ResultRecord>),
+    /// All that follows its run was done before: the broker may forget it.
+    Forget,
     /// It goes back to its queue as it is.
     GiveBack,
+}
+
+/// What a task waits for that may not run yet.
+///
+/// ```
+/// use taskq_core::{Verdict, WaitFor};
+/// let verdict = Verdict::Wait { delay: std::time::Duration::from_secs(30), until: WaitFor::NewerWorker };
+/// assert!(matches!(verdict, Verdict::Wait { until: WaitFor::NewerWorker, .. }));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WaitFor {
+    /// The instant that its sender asked for.
+    Eta,
+    /// A worker that knows its name.
+    NewerWorker,
+    /// The end of its run in another worker.
+    OtherWorker,
 }

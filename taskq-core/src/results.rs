@@ -1,6 +1,13 @@
 //! The contract of a result backend: where the ends of tasks are kept and waited for.
 
-use crate::{BoxFuture, error::ResultError, id::TaskId, record::ResultRecord, status::Step};
+use crate::{
+    BoxFuture,
+    claims::{Bid, ClaimAnswer},
+    error::ResultError,
+    id::TaskId,
+    record::ResultRecord,
+    status::Step,
+};
 use std::{sync::Arc, time::Duration};
 
 /// Keeps how tasks ended, for a time, and wakes those who wait. Object-safe.
@@ -64,6 +71,33 @@ pub trait ResultBackend: Send + Sync + 'static {
         Box::pin(async { Ok(None) })
     }
 
+    /// Asks for the right to run a task that may be running elsewhere, or may have run before; healthy first deliveries
+    /// never ask. Resolves to `None` if this backend keeps no claims: then a worker looks for a record only.
+    ///
+    /// A claim that is given is renewed by the backend, on threads of its own, until it is released or dropped. One whose
+    /// lease of [`CLAIM_LEASE`](crate::defaults::CLAIM_LEASE) has ended may be given to another: that start then counts
+    /// as one that ended without a word.
+    ///
+    /// # Errors
+    /// [`ResultError::Store`] when the store cannot be asked: nothing may be run on a guess then.
+    ///
+    /// See [`Bid`] for an example.
+    fn claim<'a>(&'a self, bid: &'a Bid) -> BoxFuture<'a, Result<Option<ClaimAnswer>, ResultError>> {
+        let _ = bid;
+        Box::pin(async { Ok(None) })
+    }
+
+    /// Notes for `ttl` that what was decided after the run has been carried out, and ends the owner's claim, if there is
+    /// one: a message of this run that comes again is acknowledged and nothing else. Without effect while another owner
+    /// holds a claim. `ended` says that the task has ended with this run.
+    ///
+    /// # Errors
+    /// [`ResultError::Store`]; a note may be lost.
+    fn carried_out<'a>(&'a self, bid: &'a Bid, ended: bool, ttl: Duration) -> BoxFuture<'a, Result<(), ResultError>> {
+        let _ = (bid, ended, ttl);
+        Box::pin(async { Ok(()) })
+    }
+
     /// Disconnects.
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {})
@@ -96,6 +130,12 @@ impl<R: ResultBackend + ?Sized> ResultBackend for Arc<R> {
     }
     fn step<'a>(&'a self, id: &'a TaskId) -> BoxFuture<'a, Result<Option<Step>, ResultError>> {
         (**self).step(id)
+    }
+    fn claim<'a>(&'a self, bid: &'a Bid) -> BoxFuture<'a, Result<Option<ClaimAnswer>, ResultError>> {
+        (**self).claim(bid)
+    }
+    fn carried_out<'a>(&'a self, bid: &'a Bid, ended: bool, ttl: Duration) -> BoxFuture<'a, Result<(), ResultError>> {
+        (**self).carried_out(bid, ended, ttl)
     }
     fn close(&self) -> BoxFuture<'_, ()> {
         (**self).close()

@@ -6,7 +6,7 @@ use crate::{
     error::{Control, control_of},
     failure::{FailureKind, TaskFailure},
     message::Message,
-    outcome::{Outcome, Verdict},
+    outcome::{Outcome, Verdict, WaitFor},
     record::{End, ResultRecord},
     task::TaskConfig,
 };
@@ -24,6 +24,14 @@ pub(crate) enum Refusal {
     UnknownTask,
     /// It had ended before.
     Ended(Box<ResultRecord>),
+    /// Another worker has it, at least for this long.
+    Elsewhere(Duration),
+    /// It ran before, and what was decided then has been done.
+    CarriedOut,
+    /// So many starts of it ended without a word that it is not started again.
+    Poison(u32),
+    /// It had ended before, and how cannot be read.
+    UnreadableEnd,
     /// Its envelope cannot be read.
     Undecodable(String),
     /// It waited too long for its turn, or the worker is stopping.
@@ -35,23 +43,38 @@ pub(crate) fn decide_refusal(refusal: Refusal, message: Option<&Message>, now: U
     let attempts = message.map_or(0, |message| message.attempt.saturating_sub(1));
     match refusal {
         Refusal::Expired => Verdict::Finish(End::Expired),
-        Refusal::Early(eta) => Verdict::Wait { delay: now.until(eta), unknown: false },
+        Refusal::Early(eta) => Verdict::Wait { delay: now.until(eta), until: WaitFor::Eta },
+        Refusal::Elsewhere(lease) => Verdict::Wait { delay: lease, until: WaitFor::OtherWorker },
+        Refusal::CarriedOut => Verdict::Forget,
         Refusal::Ended(record) => Verdict::Repeat(record),
         Refusal::NoTurn => Verdict::GiveBack,
         Refusal::Undecodable(reason) => {
             Verdict::DeadLetter(TaskFailure::new(FailureKind::Undecodable, reason, attempts))
         }
-        Refusal::UnknownTask => match message {
-            Some(message) if message.unknown < UNKNOWN_TASK_ROUNDS => {
-                Verdict::Wait { delay: UNKNOWN_TASK_DELAY, unknown: true }
-            }
-            message => {
-                let name = message.map_or("", |message| &message.task);
-                let text = format!("no worker knows task `{name}`; is the crate that defines it part of the worker?");
-                Verdict::DeadLetter(TaskFailure::new(FailureKind::UnknownTask, text, attempts))
-            }
-        },
+        Refusal::Poison(silent) => {
+            let attempts = message.map_or(0, |message| message.attempt);
+            let text = format!(
+                "{silent} times the worker's process ended while it ran the task, with nothing said: does the task abort \
+                 the process, or use up its memory or its stack?"
+            );
+            Verdict::DeadLetter(TaskFailure::new(FailureKind::WorkerLost, text, attempts))
+        }
+        Refusal::UnknownTask => wait_for_newer_worker(message).unwrap_or_else(|| {
+            let name = message.map_or("", |message| &message.task);
+            let text = format!("no worker knows task `{name}`; is the crate that defines it part of the worker?");
+            Verdict::DeadLetter(TaskFailure::new(FailureKind::UnknownTask, text, attempts))
+        }),
+        Refusal::UnreadableEnd => wait_for_newer_worker(message).unwrap_or_else(|| {
+            let text = "it came again after it had ended, and no worker can read the record of its end";
+            Verdict::DeadLetter(TaskFailure::new(FailureKind::Undecodable, text, attempts))
+        }),
     }
+}
+
+/// Another worker may be of a newer release, which knows more. `None` once that was waited for often enough.
+fn wait_for_newer_worker(message: Option<&Message>) -> Option<Verdict> {
+    let waited = message.is_none_or(|message| message.unknown >= UNKNOWN_TASK_ROUNDS);
+    (!waited).then_some(Verdict::Wait { delay: UNKNOWN_TASK_DELAY, until: WaitFor::NewerWorker })
 }
 
 /// What follows a run. `draw`, from 0 to 1, is the chance in the jitter.
@@ -212,7 +235,7 @@ mod tests {
         for round in 0..UNKNOWN_TASK_ROUNDS {
             message.unknown = round;
             let verdict = decide_refusal(Refusal::UnknownTask, Some(&message), now);
-            assert_eq!(verdict, Verdict::Wait { delay: UNKNOWN_TASK_DELAY, unknown: true });
+            assert_eq!(verdict, Verdict::Wait { delay: UNKNOWN_TASK_DELAY, until: WaitFor::NewerWorker });
         }
         message.unknown = UNKNOWN_TASK_ROUNDS;
         let verdict = decide_refusal(Refusal::UnknownTask, Some(&message), now);

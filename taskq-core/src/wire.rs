@@ -18,6 +18,8 @@ pub const HEADER_RETRY: &str = "taskq-retry";
 pub const HEADER_ROUND: &str = "taskq-round";
 /// The caller chose the id: look it up before running.
 pub const HEADER_CHECK: &str = "taskq-check";
+/// A copy of the message may have been delivered before; not there if not.
+pub const HEADER_REPUBLISHED: &str = "taskq-republished";
 /// Not to be run before this instant (Unix milliseconds).
 pub const HEADER_ETA: &str = "taskq-eta";
 /// Not to be run after this instant (Unix milliseconds).

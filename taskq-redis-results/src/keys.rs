@@ -37,6 +37,11 @@ impl Keys {
         format!("{}:{{{id}}}:s", self.prefix)
     }
 
+    /// Who runs the task, if that is in doubt.
+    pub(crate) fn claim(&self, id: &TaskId) -> String {
+        format!("{}:{{{id}}}:c", self.prefix)
+    }
+
     /// The channel that `process` listens on.
     pub(crate) fn wake(&self, process: &str) -> String {
         format!("{}:wake:{process}", self.prefix)

@@ -19,6 +19,7 @@
 //! Features: `tls` for `rediss://` addresses, `cluster` for `RedisResults::cluster`. None is on by default.
 
 mod address;
+mod claims;
 #[cfg(feature = "cluster")]
 mod cluster;
 mod connection;

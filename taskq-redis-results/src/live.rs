@@ -57,6 +57,10 @@ impl Live {
         Ok(Live { shared, runtime: Some(runtime), handle })
     }
 
+    pub(crate) fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
     pub(crate) fn shared(&self) -> &Shared {
         &self.shared
     }

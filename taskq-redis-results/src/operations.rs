@@ -162,6 +162,6 @@ fn unreadable(id: &TaskId, wanted: &'static str, source: BoxError) -> ResultErro
 }
 
 /// Redis refuses a time to live of zero, and one past its calendar.
-fn millis(ttl: Duration) -> u64 {
+pub(crate) fn millis(ttl: Duration) -> u64 {
     u64::try_from(ttl.min(LONGEST_TTL).as_millis()).unwrap_or(u64::MAX).max(1)
 }

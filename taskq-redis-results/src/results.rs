@@ -1,12 +1,12 @@
 //! The result backend that applications name.
 
-use crate::{address::Address, keys::Keys, live::Live, operations};
+use crate::{address::Address, claims, keys::Keys, live::Live, operations};
 use std::{
     fmt,
     sync::{Arc, OnceLock},
     time::Duration,
 };
-use taskq_core::{BoxFuture, ResultBackend, ResultError, ResultRecord, Step, TaskId};
+use taskq_core::{Bid, BoxFuture, ClaimAnswer, ResultBackend, ResultError, ResultRecord, Step, TaskId};
 
 /// The environment variable that [`RedisResults::from_env`] reads.
 const URL_VARIABLE: &str = "TASKQ_REDIS_URL";
@@ -140,6 +140,25 @@ impl ResultBackend for RedisResults {
     }
 
     /// Disconnects. What is still waited for goes on, and a later call works: both connect anew.
+    fn claim<'a>(&'a self, bid: &'a Bid) -> BoxFuture<'a, Result<Option<ClaimAnswer>, ResultError>> {
+        let bid = bid.clone();
+        Box::pin(async move {
+            let live = self.live()?;
+            let handle = live.handle();
+            // To its end: an answer that nobody heard would be a claim that nobody knows of.
+            live.run_to_end(move |shared| async move { claims::claim(shared, handle, bid).await }).await.map(Some)
+        })
+    }
+
+    fn carried_out<'a>(&'a self, bid: &'a Bid, ended: bool, ttl: Duration) -> BoxFuture<'a, Result<(), ResultError>> {
+        let bid = bid.clone();
+        Box::pin(async move {
+            self.live()?
+                .run_to_end(move |shared| async move { claims::carried_out(&shared, &bid, ended, ttl).await })
+                .await
+        })
+    }
+
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             if let Some(Ok(live)) = self.live.get() {

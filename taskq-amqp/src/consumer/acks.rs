@@ -16,6 +16,7 @@ use std::{
 };
 use taskq_core::{Settle, Settlement};
 use tokio::{sync::Notify, time::timeout};
+use tokio_util::sync::CancellationToken;
 
 /// How long a settlement waits for others to be told together with.
 const GATHER: Duration = Duration::from_millis(5);
@@ -32,7 +33,8 @@ pub(super) struct Acks {
     batch: usize,
     /// Whether deliveries are still handed out: not after the consumer was cancelled, or the channel died.
     is_current: AtomicBool,
-    is_alive: AtomicBool,
+    /// Cancelled when the channel is gone.
+    lost: CancellationToken,
     is_closing: AtomicBool,
     changed: Notify,
     full: Notify,
@@ -46,7 +48,7 @@ impl Acks {
             ledger: Mutex::default(),
             batch,
             is_current: AtomicBool::new(true),
-            is_alive: AtomicBool::new(true),
+            lost: CancellationToken::new(),
             is_closing: AtomicBool::new(false),
             changed: Notify::new(),
             full: Notify::new(),
@@ -66,6 +68,11 @@ impl Acks {
         self.is_current.load(Ordering::Acquire)
     }
 
+    /// Cancelled when the channel is gone, and its deliveries with it.
+    pub(super) fn lost(&self) -> CancellationToken {
+        self.lost.clone()
+    }
+
     /// No more deliveries are handed out; those that were may still be settled.
     pub(super) fn retire(&self) {
         self.is_current.store(false, Ordering::Release);
@@ -75,7 +82,7 @@ impl Acks {
     /// The channel is gone: settling does nothing any more.
     pub(super) fn die(&self) {
         self.retire();
-        self.is_alive.store(false, Ordering::Release);
+        self.lost.cancel();
         self.changed.notify_one();
     }
 
@@ -91,7 +98,7 @@ impl Acks {
     ///
     /// Nobody else tells: an ack of many that overtook a requeue among them would lose its message.
     pub(super) async fn tell_all(&self, channel: &Channel) {
-        while self.is_alive.load(Ordering::Acquire) {
+        while !self.lost.is_cancelled() {
             let (untold, unsettled) = self.counts();
             if untold == 0 {
                 let is_last = self.is_closing.load(Ordering::Acquire) || !self.is_current() && unsettled == 0;
@@ -136,7 +143,7 @@ pub(super) struct Settler {
 impl Settle for Settler {
     fn settle(&self, tag: u64, settlement: Settlement) {
         let acks = &self.acks;
-        if !acks.is_alive.load(Ordering::Acquire) {
+        if acks.lost.is_cancelled() {
             return;
         }
         let mut ledger = acks.ledger();

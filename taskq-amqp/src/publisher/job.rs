@@ -2,7 +2,10 @@
 
 use crate::delay::Ticks;
 use bytes::Bytes;
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use taskq_core::{BrokerError, Content, Epitaph, Origin, Publish, TaskId};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -31,7 +34,7 @@ pub(super) struct Job {
     /// Not to be delivered before.
     pub(super) due: Option<Instant>,
     /// It was handed to a channel that died: the server may have it.
-    pub(super) maybe_taken: bool,
+    pub(super) is_maybe_taken: bool,
     /// It went by way of the delay levels.
     pub(super) by_level: bool,
     /// How often the server had no room.
@@ -55,7 +58,7 @@ impl Job {
             origin: publish.origin,
             deadline: now + publish.within.min(FAR),
             due: publish.delay.map(|delay| now + delay.min(10 * FAR)),
-            maybe_taken: false,
+            is_maybe_taken: false,
             by_level: false,
             nacks: 0,
             suspicions: 0,
@@ -77,6 +80,14 @@ impl Job {
     pub(super) fn ticks(&self) -> Option<Ticks> {
         let left = self.due?.saturating_duration_since(Instant::now());
         Ticks::of(left, self.origin)
+    }
+
+    /// It was handed to a channel that died: there may be two of it from now on, and who runs one must ask for the other.
+    pub(super) fn maybe_taken(&mut self) {
+        self.is_maybe_taken = true;
+        if let Content::Task(message) = &mut self.content {
+            Arc::make_mut(message).republished = true;
+        }
     }
 
     /// Whether nobody waits for it any more.

@@ -293,7 +293,7 @@ impl Lane {
     fn overdue(&self, job: &Job, line: &Line) -> BrokerError {
         let queue = job.queue.clone();
         match line {
-            _ if job.maybe_taken => BrokerError::Unconfirmed { queue },
+            _ if job.is_maybe_taken => BrokerError::Unconfirmed { queue },
             _ if job.nacks > 0 => BrokerError::Full { queue },
             Line::Blocked { reason } => BrokerError::Blocked { reason: reason.clone() },
             Line::Open => BrokerError::Blocked { reason: "too many messages wait for their confirmation".into() },
@@ -321,7 +321,7 @@ impl Lane {
 
     fn again(&mut self, lost: Vec<Job>) {
         for mut job in lost.into_iter().rev() {
-            job.maybe_taken = true;
+            job.maybe_taken();
             self.waiting.push_front(job);
         }
     }
@@ -346,7 +346,8 @@ impl Lane {
         }
         let parked = self.parked.drain(..).map(|(_, job)| job);
         for job in self.waiting.drain(..).chain(parked) {
-            let error = if job.maybe_taken { BrokerError::Unconfirmed { queue: job.queue.clone() } } else { why(&job) };
+            let error =
+                if job.is_maybe_taken { BrokerError::Unconfirmed { queue: job.queue.clone() } } else { why(&job) };
             job.finish(Err(error));
         }
     }

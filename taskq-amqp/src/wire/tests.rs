@@ -240,7 +240,7 @@ prop_compose! {
     fn messages()(
         (id, task, root) in ("[a-zA-Z0-9 ü/-]{1,60}", "[a-z.:]{1,100}", "[a-z0-9]{1,32}"),
         (attempt, retry, round, unknown) in (1u32.., any::<u32>(), any::<u32>(), any::<u32>()),
-        (check, track, is_json) in any::<(bool, bool, bool)>(),
+        (check, republished, track, is_json) in any::<(bool, bool, bool, bool)>(),
         priority in any::<Option<u8>>(),
         seconds in 0u64..10_000_000_000,
         instants in any::<[Option<u32>; 3]>(),
@@ -251,7 +251,8 @@ prop_compose! {
         let content_type = if is_json { ContentType::Json } else { ContentType::MessagePack };
         let mut message = Message::new(id.into(), task, content_type, body.into());
         (message.attempt, message.retry, message.round, message.unknown) = (attempt, retry, round, unknown);
-        (message.check, message.track, message.priority) = (check, track, priority);
+        (message.check, message.republished, message.track) = (check, republished, track);
+        message.priority = priority;
         message.created = UnixMillis(seconds * 1000);
         let [eta, expires, first_failed] = instants.map(|instant| instant.map(|millis| UnixMillis(millis.into())));
         (message.eta, message.expires, message.first_failed) = (eta, expires, first_failed);

@@ -1,5 +1,6 @@
 //! The in-memory broker: a real broker inside one process, for tests and for programs that need no other.
 
+mod claims;
 mod consumer;
 mod queue;
 mod results;

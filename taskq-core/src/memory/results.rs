@@ -1,7 +1,15 @@
 //! Results inside this process: the same contract as a server's, nothing to start.
 
+use super::claims::{Decision, Notes};
 use crate::{
-    BoxFuture, clock::from_now, error::ResultError, id::TaskId, record::ResultRecord, results::ResultBackend,
+    BoxFuture,
+    claims::{Bid, Claim, ClaimAnswer, Hold, RunId},
+    clock::from_now,
+    defaults::{CLAIM_LEASE, CLAIM_TTL},
+    error::ResultError,
+    id::TaskId,
+    record::ResultRecord,
+    results::ResultBackend,
     status::Step,
 };
 use std::{
@@ -89,6 +97,30 @@ impl ResultBackend for InMemoryResults {
     fn step<'a>(&'a self, id: &'a TaskId) -> BoxFuture<'a, Result<Option<Step>, ResultError>> {
         Box::pin(async move { Ok(self.shelf().steps.get(id).copied()) })
     }
+
+    fn claim<'a>(&'a self, bid: &'a Bid) -> BoxFuture<'a, Result<Option<ClaimAnswer>, ResultError>> {
+        Box::pin(async move {
+            let (decision, ended) = self.shelf().claim(bid);
+            Ok(Some(match (decision, ended) {
+                (Decision::Run(lost), _) => {
+                    let held = Held { shelf: self.shelf.clone(), run: bid.run.clone(), owner: bid.owner.clone() };
+                    ClaimAnswer::Run(Claim::new(lost, Box::new(held)))
+                }
+                (Decision::Suspect, _) => ClaimAnswer::Suspect,
+                (Decision::Elsewhere, _) => ClaimAnswer::Elsewhere { lease: CLAIM_LEASE },
+                (Decision::Ended, Some(record)) => ClaimAnswer::Ended(Box::new(record)),
+                (Decision::CarriedOut | Decision::Ended, _) => ClaimAnswer::CarriedOut,
+                (Decision::Poison(silent), _) => ClaimAnswer::Poison { silent },
+            }))
+        })
+    }
+
+    fn carried_out<'a>(&'a self, bid: &'a Bid, ended: bool, ttl: Duration) -> BoxFuture<'a, Result<(), ResultError>> {
+        Box::pin(async move {
+            self.shelf().note(&bid.run.task, ttl, |notes| notes.carried_out(bid, ended));
+            Ok(())
+        })
+    }
 }
 
 impl fmt::Debug for InMemoryResults {
@@ -105,6 +137,7 @@ impl fmt::Debug for InMemoryResults {
 struct Shelf {
     records: Expiring<ResultRecord>,
     steps: Expiring<Step>,
+    claims: Expiring<Notes>,
     /// Only what someone waits for at present; it holds the record that came last.
     waited: HashMap<TaskId, watch::Sender<Option<ResultRecord>>>,
 }
@@ -120,6 +153,48 @@ impl Shelf {
             waited.send_replace(Some(record.clone()));
         }
         None
+    }
+
+    fn claim(&mut self, bid: &Bid) -> (Decision, Option<ResultRecord>) {
+        let ended = self.records.get(&bid.run.task).filter(|record| record.round >= bid.run.round).cloned();
+        let decision = self.note(&bid.run.task, CLAIM_TTL, |notes| notes.bid(bid, ended.as_ref()));
+        (decision, ended)
+    }
+
+    fn note<T>(&mut self, id: &TaskId, ttl: Duration, change: impl FnOnce(&mut Notes) -> T) -> T {
+        self.claims.clear_expired();
+        let mut notes = self.claims.get(id).cloned().unwrap_or_default();
+        let answer = change(&mut notes);
+        self.claims.put(id, notes, ttl);
+        answer
+    }
+}
+
+/// A claim that is held. Nobody else in this process can take it over: it has no lease that could end.
+struct Held {
+    shelf: Arc<Mutex<Shelf>>,
+    run: RunId,
+    owner: Arc<str>,
+}
+
+impl Held {
+    fn release(&self, is_silent: bool) {
+        let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        shelf.note(&self.run.task, CLAIM_TTL, |notes| notes.release(&self.run, &self.owner, is_silent));
+    }
+}
+
+impl Hold for Held {
+    fn give_back(self: Box<Self>) -> BoxFuture<'static, Result<(), ResultError>> {
+        self.release(false);
+        Box::pin(async { Ok(()) })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Without effect after it was given back or carried out.
+        self.release(true);
     }
 }
 

@@ -1,19 +1,34 @@
 //! Whether a delivery may run.
 
-use super::{patience::Patience, process::Processor};
+use super::{patience::Patience, process::Processor, slot::Slot, standing::Standing};
 use crate::{
-    clock::UnixMillis, error::ResultError, message::Message, record::ResultRecord, retry::Refusal, task::TaskDef,
+    claims::ClaimAnswer,
+    clock::UnixMillis,
+    error::{BoxError, ResultError},
+    message::Message,
+    record::ResultRecord,
+    retry::Refusal,
+    task::{TaskConfig, TaskDef},
 };
 use std::sync::Arc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-pub(super) enum Admission {
-    Run(Arc<Message>, TaskDef),
+pub(super) enum Admission<'a> {
+    Run(Arc<Message>, TaskDef, Standing<'a>),
     Refuse(Arc<Message>, Option<TaskDef>, Refusal),
 }
 
 impl Processor {
-    /// Looks at name, times, and, for a delivery that may have run before, at the result store.
-    pub(super) async fn admit(&self, mut message: Arc<Message>, redelivered: bool) -> Admission {
+    /// Looks at name and times, and asks the result store about a delivery that may have run before. `by` is when it must
+    /// have started.
+    pub(super) async fn admit(
+        &self,
+        mut message: Arc<Message>,
+        connection: CancellationToken,
+        slot: &mut Slot,
+        by: Instant,
+    ) -> Admission<'_> {
         let Some(def) = self.app.task(&message.task).copied() else {
             return Admission::Refuse(message, None, Refusal::UnknownTask);
         };
@@ -21,54 +36,107 @@ impl Processor {
         if message.retry < def.config.retry {
             Arc::make_mut(&mut message).retry = def.config.retry;
         }
-        match self.refusal(&message, &def, redelivered).await {
-            Some(refusal) => Admission::Refuse(message, Some(def), refusal),
-            None => Admission::Run(message, def),
+        let mut standing = Standing::new(self, &message, connection);
+        // First of all: a run that is under way elsewhere neither expires nor waits here.
+        if let Err(refusal) = self.permit(&message, &def.config, &mut standing, slot, by).await {
+            return Admission::Refuse(message, Some(def), refusal);
         }
-    }
-
-    async fn refusal(&self, message: &Message, def: &TaskDef, redelivered: bool) -> Option<Refusal> {
-        let now = UnixMillis::now();
-        if message.expires.is_some_and(|expires| expires <= now) {
-            return Some(Refusal::Expired);
-        }
-        if let Some(eta) = message.eta.filter(|eta| *eta > now) {
-            return Some(Refusal::Early(eta));
-        }
-        if !(redelivered || message.check) || !def.config.store_result {
-            return None;
-        }
-        match self.ended(message).await {
-            Ok(record) => record.map(|record| Refusal::Ended(Box::new(record))),
-            Err(Interrupted) => Some(Refusal::NoTurn),
-        }
-    }
-
-    /// How this round of the task ended, if it did. Waits while the store cannot be asked: nothing is run on a guess.
-    async fn ended(&self, message: &Message) -> Result<Option<ResultRecord>, Interrupted> {
-        let Some(results) = self.app.results() else { return Ok(None) };
-        let mut patience = Patience::new(&self.interrupt);
-        loop {
-            match results.fetch(&message.id).await {
-                Ok(record) => return Ok(record.filter(|record| record.round >= message.round)),
-                // Somebody wrote it, so somebody ran it; what it says is for a newer release to read.
-                Err(ResultError::Decode { source, .. }) => {
-                    tracing::warn!(error = &*source as &dyn std::error::Error, "the recorded end cannot be read");
-                    return Ok(None);
-                }
-                Err(error) => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "the result store cannot be asked; the task waits"
-                    );
-                    if !patience.pause().await {
-                        return Err(Interrupted);
-                    }
-                }
+        match out_of_time(&message) {
+            None => Admission::Run(message, def, standing),
+            Some(refusal) => {
+                standing.give_back().await;
+                Admission::Refuse(message, Some(def), refusal)
             }
         }
     }
+
+    /// Makes sure that the task neither has run nor is running, if it may have or may be. Waits while the store cannot be
+    /// asked: nothing is run on a guess.
+    async fn permit(
+        &self,
+        message: &Message,
+        config: &TaskConfig,
+        standing: &mut Standing<'_>,
+        slot: &mut Slot,
+        by: Instant,
+    ) -> Result<(), Refusal> {
+        let is_doubtful = message.republished || message.check || message.attempt > 1 || message.round > 0;
+        if !is_doubtful {
+            return Ok(());
+        }
+        let mut patience = Patience::new(&self.interrupt);
+        loop {
+            match standing.ask().await {
+                Ok(None) => return self.look_up(message, config).await,
+                Ok(Some(ClaimAnswer::Run(claim))) => {
+                    standing.hold(claim);
+                    return Ok(());
+                }
+                Ok(Some(ClaimAnswer::Suspect)) => self.isolate(standing, slot, by).await?,
+                Ok(Some(ClaimAnswer::Elsewhere { lease })) => return Err(Refusal::Elsewhere(lease)),
+                Ok(Some(ClaimAnswer::Ended(record))) => return Err(Refusal::Ended(record)),
+                Ok(Some(ClaimAnswer::CarriedOut)) => return Err(Refusal::CarriedOut),
+                Ok(Some(ClaimAnswer::Poison { silent })) => return Err(Refusal::Poison(silent)),
+                Err(ResultError::Decode { source, .. }) => return Err(unreadable(&source)),
+                Err(error) => self.wait_for_store(&error, &mut patience).await?,
+            }
+        }
+    }
+
+    /// Waits until no other suspect runs in this process. Its slot is free for others meanwhile.
+    async fn isolate(&self, standing: &mut Standing<'_>, slot: &mut Slot, by: Instant) -> Result<(), Refusal> {
+        tracing::warn!(
+            "an earlier start of this run ended without a word; it runs again with no other such task beside it"
+        );
+        slot.release();
+        let alone = async {
+            let turn = self.suspects.clone().acquire_owned().await.ok();
+            slot.regain().await;
+            turn
+        };
+        standing.alone = tokio::select! {
+            turn = alone => turn,
+            () = tokio::time::sleep_until(by) => return Err(Refusal::NoTurn),
+            () = self.interrupt.cancelled() => return Err(Refusal::NoTurn),
+        };
+        standing.bid.alone = true;
+        Ok(())
+    }
+
+    /// For a store that keeps no claims: how this round of the task ended, if it did.
+    async fn look_up(&self, message: &Message, config: &TaskConfig) -> Result<(), Refusal> {
+        let may_have_ended = config.store_result && (message.republished || message.check);
+        let Some(results) = self.app.results().filter(|_| may_have_ended) else { return Ok(()) };
+        let mut patience = Patience::new(&self.interrupt);
+        loop {
+            match results.fetch(&message.id).await {
+                Ok(record) => return ended(record.filter(|record| record.round >= message.round)),
+                Err(ResultError::Decode { source, .. }) => return Err(unreadable(&source)),
+                Err(error) => self.wait_for_store(&error, &mut patience).await?,
+            }
+        }
+    }
+
+    async fn wait_for_store(&self, error: &ResultError, patience: &mut Patience<'_>) -> Result<(), Refusal> {
+        tracing::warn!(error = error as &dyn std::error::Error, "the result store cannot be asked; the task waits");
+        if patience.pause().await { Ok(()) } else { Err(Refusal::NoTurn) }
+    }
 }
 
-/// The worker is ending.
-struct Interrupted;
+fn out_of_time(message: &Message) -> Option<Refusal> {
+    let now = UnixMillis::now();
+    if message.expires.is_some_and(|expires| expires <= now) {
+        return Some(Refusal::Expired);
+    }
+    message.eta.filter(|eta| *eta > now).map(Refusal::Early)
+}
+
+/// Somebody wrote it, so the task has ended; what follows is for a worker that can read it.
+fn unreadable(source: &BoxError) -> Refusal {
+    tracing::warn!(error = &**source as &dyn std::error::Error, "the recorded end of the task cannot be read");
+    Refusal::UnreadableEnd
+}
+
+fn ended(record: Option<ResultRecord>) -> Result<(), Refusal> {
+    record.map_or(Ok(()), |record| Err(Refusal::Ended(Box::new(record))))
+}

@@ -1,6 +1,6 @@
 //! One run: the onion, with the handler under its time limit and panic guard at the core.
 
-use super::process::Processor;
+use super::{process::Processor, standing::Standing};
 use crate::{
     BoxFuture, app::Current, context::TaskContext, defaults::MIDDLEWARE_GRACE, middleware::Next, outcome::Outcome,
     panic, task::TaskDef,
@@ -8,7 +8,7 @@ use crate::{
 use std::{future::Future, time::Duration};
 
 impl Processor {
-    pub(super) async fn execute(&self, def: &TaskDef, ctx: &TaskContext) -> Outcome {
+    pub(super) async fn execute(&self, def: &TaskDef, ctx: &TaskContext, standing: &mut Standing<'_>) -> Outcome {
         let limit = def.config.timeout.unwrap_or(self.task_timeout);
         let handler = |ctx: &TaskContext| -> BoxFuture<'_, Outcome> {
             let message = ctx.message();
@@ -34,6 +34,7 @@ impl Processor {
             biased;
             outcome = Current::within_task(ctx, run) => outcome,
             () = self.interrupt.cancelled() => Outcome::Interrupted,
+            () = standing.lost() => Outcome::Interrupted,
         };
         if matches!(outcome, Outcome::TimedOut(_) | Outcome::Interrupted) {
             ctx.cancel();

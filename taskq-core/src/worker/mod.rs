@@ -16,7 +16,10 @@ mod patience;
 mod plan;
 mod process;
 mod receive;
+mod running;
 mod settle;
+mod slot;
+mod standing;
 
 #[cfg(feature = "worker-main")]
 #[doc(inline)]
@@ -176,6 +179,8 @@ impl Worker {
         let processor = Arc::new(Processor {
             app: self.app.clone(),
             task_timeout: self.task_timeout,
+            running: Arc::default(),
+            suspects: Arc::new(Semaphore::new(1)),
             blocking: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from))),
             interrupt: interrupt.clone(),
             name: plan.name.clone(),

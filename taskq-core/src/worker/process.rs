@@ -2,10 +2,14 @@
 
 use super::{
     admit::Admission,
+    running::{Running, Seat},
     settle::{Settling, Subject},
+    slot::Slot,
+    standing::Standing,
 };
 use crate::{
     app::App,
+    claims::RunId,
     clock::UnixMillis,
     context::TaskContext,
     defaults::START_LIMIT,
@@ -21,10 +25,7 @@ use crate::{
     trace::TraceContext,
 };
 use std::{sync::Arc, time::Duration};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::Instant,
-};
+use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -32,6 +33,9 @@ use tracing::Instrument;
 pub(super) struct Processor {
     pub(super) app: App,
     pub(super) task_timeout: Duration,
+    pub(super) running: Arc<Running>,
+    /// One permit in all: for a run that may end its process.
+    pub(super) suspects: Arc<Semaphore>,
     /// One permit per plain `fn` that may run at once.
     pub(super) blocking: Arc<Semaphore>,
     /// Ends runs and patience alike, when the worker must end.
@@ -45,43 +49,63 @@ pub(super) struct Source {
     pub(super) spec: QueueSpec,
 }
 
+/// One message of a task in the worker's hands.
+struct Arrival {
+    message: Arc<Message>,
+    seat: Seat,
+    connection: CancellationToken,
+    /// When it must have started.
+    by: Instant,
+}
+
 impl Processor {
-    pub(super) async fn process(self: Arc<Self>, source: Arc<Source>, delivery: Delivery, slot: OwnedSemaphorePermit) {
-        let Delivery { content, redelivered, received, unsettled, .. } = delivery;
-        let message = match content {
+    pub(super) async fn process(self: Arc<Self>, source: Arc<Source>, delivery: Delivery, slot: Slot) {
+        let Delivery { content, redelivered, received, lost, unsettled, .. } = delivery;
+        let mut message = match content {
             Content::Task(message) => message,
             Content::Foreign(foreign) => {
                 drop(slot);
                 let verdict = decide_refusal(Refusal::Undecodable(foreign.reason.clone()), None, UnixMillis::now());
-                let settling = Settling::new(&self, &source, Subject::Foreign(foreign), unsettled);
-                return settling.carry_out(verdict).await;
+                let settling = Settling::new(&self, &source, Subject::Foreign(foreign), Seat::unnamed(unsettled));
+                return settling.carry_out(verdict, None).await;
             }
         };
-        let span = span_of(&message, &source.queue);
-        async {
-            let (message, def) = match self.admit(message, redelivered).await {
-                Admission::Run(message, def) => (message, def),
-                Admission::Refuse(message, def, refusal) => {
-                    drop(slot);
-                    let verdict = decide_refusal(refusal, Some(&message), UnixMillis::now());
-                    let settling = Settling::new(&self, &source, Subject::Task(message, def), unsettled);
-                    return settling.carry_out(verdict).await;
-                }
-            };
-            let mut settling = Settling::new(&self, &source, Subject::Task(message.clone(), Some(def)), unsettled);
-            let Some(ctx) = self.context(message.clone(), &def, &source, received + START_LIMIT).await else {
-                drop(slot);
-                return settling.carry_out(Verdict::GiveBack).await;
-            };
-            if def.config.ack == Ack::OnReceive {
-                settling.ack_now();
-            }
-            let verdict = self.run(&def, &ctx, &source).await;
-            drop(slot);
-            settling.carry_out(verdict).await;
+        let Some(seat) = self.running.enter(RunId::of(&message), unsettled) else {
+            tracing::debug!(task.id = %message.id, "came again while it runs here: settled together");
+            return;
+        };
+        if redelivered && !message.republished {
+            Arc::make_mut(&mut message).republished = true;
         }
-        .instrument(span)
-        .await;
+        let span = span_of(&message, &source.queue);
+        let arrival = Arrival { message, seat, connection: lost, by: received + START_LIMIT };
+        self.process_task(&source, arrival, slot).instrument(span).await;
+    }
+
+    async fn process_task(&self, source: &Source, arrival: Arrival, mut slot: Slot) {
+        let Arrival { message, seat, connection, by } = arrival;
+        let (message, def, mut standing) = match self.admit(message, connection, &mut slot, by).await {
+            Admission::Run(message, def, standing) => (message, def, standing),
+            Admission::Refuse(message, def, refusal) => {
+                drop(slot);
+                let verdict = decide_refusal(refusal, Some(&message), UnixMillis::now());
+                let settling = Settling::new(self, source, Subject::Task(message, def), seat);
+                return settling.carry_out(verdict, None).await;
+            }
+        };
+        let mut settling = Settling::new(self, source, Subject::Task(message.clone(), Some(def)), seat);
+        let Some(ctx) = self.context(message, &def, source, by).await else {
+            drop(slot);
+            return settling.carry_out(Verdict::GiveBack, Some(standing)).await;
+        };
+        if def.config.ack == Ack::OnReceive {
+            settling.ack_now();
+        }
+        let verdict = self.run(&def, &ctx, source, &mut standing).await;
+        drop(slot);
+        // An outcome that comes late must not overwrite what another worker makes of the same run.
+        let verdict = if standing.holds().await { verdict } else { Verdict::GiveBack };
+        settling.carry_out(verdict, Some(standing)).await;
     }
 
     /// The run's context, with a slot for a plain `fn`; `None` if there was no such slot in time.
@@ -97,7 +121,7 @@ impl Processor {
         Some(TaskContext::new(self.app.clone(), message, source.queue.clone(), slot))
     }
 
-    async fn run(&self, def: &TaskDef, ctx: &TaskContext, source: &Source) -> Verdict {
+    async fn run(&self, def: &TaskDef, ctx: &TaskContext, source: &Source, standing: &mut Standing<'_>) -> Verdict {
         let message = ctx.message();
         if message.track {
             self.track(message, Step::Running).await;
@@ -110,7 +134,7 @@ impl Processor {
         let began = Instant::now();
         // Middleware before its first await, destructors of a run that is stopped, and errors that are shown are code of
         // the user too. A panic that came as far as here would run the task again at once, and without end.
-        let outcome = panic::catch_async(self.execute(def, ctx)).await.unwrap_or_else(Outcome::Panicked);
+        let outcome = panic::catch_async(self.execute(def, ctx, standing)).await.unwrap_or_else(Outcome::Panicked);
         let took = began.elapsed();
         let decide = |outcome: &Outcome| decide(outcome, message, &def.config, fastrand::f64());
         let verdict = panic::catch(|| decide(&outcome)).unwrap_or_else(|panic| decide(&Outcome::Panicked(panic)));
@@ -152,7 +176,7 @@ fn log(outcome: &Outcome, verdict: &Verdict, took: Duration) {
         }
         Verdict::DeadLetter(failure) => tracing::error!(?took, error = %failure, "task failed for good"),
         Verdict::GiveBack => tracing::info!(?took, "task interrupted; it is given back"),
-        Verdict::Finish(_) | Verdict::Wait { .. } | Verdict::Repeat(_) => {
+        Verdict::Finish(_) | Verdict::Wait { .. } | Verdict::Repeat(_) | Verdict::Forget => {
             tracing::debug!(?took, ?outcome, "task ended")
         }
     }

@@ -3,6 +3,7 @@
 use super::{
     plan::QueuePlan,
     process::{Processor, Source},
+    slot::Slot,
 };
 use crate::{
     defaults::START_LIMIT,
@@ -58,6 +59,7 @@ impl Receiver {
 
     fn start(&mut self, slot: OwnedSemaphorePermit) {
         if let Some(delivery) = self.waiting.pop_front() {
+            let slot = Slot::new(self.slots.clone(), slot);
             self.runs.spawn(self.processor.clone().process(self.source.clone(), delivery, slot));
         }
     }

@@ -5,21 +5,25 @@
 use super::{
     patience::Patience,
     process::{Processor, Source},
+    running::Seat,
+    standing::Standing,
 };
 use crate::{
     broker::{Origin, Publish},
     clock::UnixMillis,
-    delivery::{Settlement, Unsettled},
+    defaults::CLAIM_TTL,
+    delivery::Settlement,
     error::ResultError,
     failure::TaskFailure,
     message::{Content, Epitaph, Foreign, Message},
     observer::Event,
-    outcome::Verdict,
+    outcome::{Verdict, WaitFor},
     record::{End, ResultRecord},
     status::Step,
     task::TaskDef,
 };
 use std::{sync::Arc, time::Duration};
+use tokio_util::sync::CancellationToken;
 
 /// After so long without success a delivery is given back.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -61,25 +65,28 @@ pub(super) struct Settling<'a> {
     processor: &'a Processor,
     source: &'a Source,
     subject: Subject,
-    unsettled: Option<Unsettled>,
+    seat: Seat,
     began: UnixMillis,
 }
 
 impl<'a> Settling<'a> {
-    pub(super) fn new(processor: &'a Processor, source: &'a Source, subject: Subject, unsettled: Unsettled) -> Self {
-        Settling { processor, source, subject, unsettled: Some(unsettled), began: UnixMillis::now() }
+    pub(super) fn new(processor: &'a Processor, source: &'a Source, subject: Subject, seat: Seat) -> Self {
+        Settling { processor, source, subject, seat, began: UnixMillis::now() }
     }
 
     /// For `ack = "on_receive"`: whatever follows, the broker forgets the delivery.
     pub(super) fn ack_now(&mut self) {
-        self.tell(Settlement::Ack);
+        self.seat.ack_first();
     }
 
-    pub(super) async fn carry_out(mut self, verdict: Verdict) {
+    /// `standing` is that of a run that took place.
+    pub(super) async fn carry_out(self, verdict: Verdict, standing: Option<Standing<'_>>) {
+        let note = note_of(&verdict, standing.as_ref());
         let settlement = match self.make_durable(verdict).await {
             Ok(settlement) => settlement,
             Err(NotDurable) => Settlement::Requeue,
         };
+        self.note(note.filter(|_| settlement == Settlement::Ack), standing).await;
         self.tell(settlement);
     }
 
@@ -89,10 +96,31 @@ impl<'a> Settling<'a> {
             Verdict::DeadLetter(failure) => self.finish(End::Failed(failure)).await?,
             Verdict::Repeat(record) => self.follow(&record).await?,
             Verdict::Retry { delay, failure } => self.retry(delay, &failure).await?,
-            Verdict::Wait { delay, unknown } => self.wait(delay, unknown).await?,
+            Verdict::Wait { delay, until } => self.wait(delay, until).await?,
+            Verdict::Forget => {}
             Verdict::GiveBack => return Ok(Settlement::Requeue),
         }
         Ok(Settlement::Ack)
+    }
+
+    /// Before the ack: what comes again after it was lost must find the note.
+    async fn note(&self, note: Option<Note>, standing: Option<Standing<'_>>) {
+        let Some(message) = self.subject.message() else { return };
+        match (note, standing) {
+            (Some(note), standing) => {
+                let standing =
+                    standing.unwrap_or_else(|| Standing::new(self.processor, message, CancellationToken::new()));
+                let ttl = if note.ended { self.result_ttl() } else { CLAIM_TTL };
+                standing.carried_out(note.ended, ttl).await;
+            }
+            (None, Some(standing)) => standing.give_back().await,
+            (None, None) => {}
+        }
+    }
+
+    fn result_ttl(&self) -> Duration {
+        let config = self.subject.def().map(|def| &def.config);
+        config.and_then(|config| config.result_ttl).unwrap_or(self.processor.app.result_ttl())
     }
 
     /// Records the end. If another run had recorded one first, that one counts, and what follows it is done.
@@ -130,6 +158,7 @@ impl<'a> Settling<'a> {
         next.attempt = next.attempt.saturating_add(1);
         next.eta = Some(now + delay);
         next.first_failed.get_or_insert(now);
+        next.republished = false;
         if message.track {
             let step = Step::Retrying { attempt: next.attempt, due: now + delay };
             self.processor.track(message, step).await;
@@ -140,18 +169,22 @@ impl<'a> Settling<'a> {
     }
 
     /// Publishes the same attempt for later.
-    async fn wait(&self, delay: Duration, unknown: bool) -> Result<(), NotDurable> {
+    async fn wait(&self, delay: Duration, until: WaitFor) -> Result<(), NotDurable> {
         let Some(message) = self.subject.message() else { return Ok(()) };
         let mut same = (**message).clone();
-        if unknown {
+        if until == WaitFor::NewerWorker {
             same.unknown += 1;
-            tracing::warn!(
-                waits = same.unknown,
-                "no task of this name is registered in this worker; is its crate named anywhere? add `use my_tasks as _;`"
-            );
+            let (waits, known) = (same.unknown, self.subject.def().is_some());
+            match known {
+                true => tracing::warn!(waits, "the task waits for a worker that can read how it ended"),
+                false => tracing::warn!(
+                    waits,
+                    "no task of this name is registered in this worker; is its crate named anywhere? add `use my_tasks as _;`"
+                ),
+            }
         }
         // What is left of a sender's own delay is kept to the tick, as the sender's was.
-        let origin = if unknown { Origin::Worker } else { Origin::Task };
+        let origin = if until == WaitFor::Eta { Origin::Task } else { Origin::Worker };
         self.publish(Publish::new(&*self.source.queue, same).delay(Some(delay)).origin(origin)).await
     }
 
@@ -181,7 +214,7 @@ impl<'a> Settling<'a> {
         else {
             return Ok(None);
         };
-        let ttl = config.and_then(|config| config.result_ttl).unwrap_or(self.processor.app.result_ttl());
+        let ttl = self.result_ttl();
         let mut patience = Patience::new(&self.processor.interrupt);
         loop {
             match results.store(id, record, ttl).await {
@@ -223,15 +256,30 @@ impl<'a> Settling<'a> {
         }
     }
 
-    fn tell(&mut self, settlement: Settlement) {
-        let Some(unsettled) = self.unsettled.take() else { return };
-        match settlement {
-            Settlement::Ack => unsettled.ack(),
-            Settlement::Requeue => unsettled.requeue(),
-        }
+    fn tell(self, settlement: Settlement) {
+        self.seat.settle(settlement);
         if self.processor.app.is_observed() {
             let message = self.subject.message().map(|message| &**message);
             self.processor.app.observe(&Event::Settled { message, queue: &self.source.queue, settlement });
         }
+    }
+}
+
+/// That a run was carried out.
+struct Note {
+    /// The task ended with it.
+    ended: bool,
+}
+
+/// What is to be noted once the verdict is durable. A task that is done needs no note: its record says as much, and the
+/// healthy path writes nothing else.
+fn note_of(verdict: &Verdict, standing: Option<&Standing<'_>>) -> Option<Note> {
+    let is_claimed = standing.is_some_and(Standing::is_claimed);
+    match verdict {
+        Verdict::Retry { .. } => Some(Note { ended: false }),
+        Verdict::DeadLetter(_) => Some(Note { ended: true }),
+        Verdict::Finish(_) if is_claimed => Some(Note { ended: true }),
+        Verdict::Repeat(record) if matches!(record.end, End::Failed(_)) => Some(Note { ended: true }),
+        Verdict::Finish(_) | Verdict::Repeat(_) | Verdict::Wait { .. } | Verdict::Forget | Verdict::GiveBack => None,
     }
 }

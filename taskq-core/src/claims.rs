@@ -1,0 +1,176 @@
+//! Claims: who may run a task that may be running elsewhere, or may have run before.
+
+use crate::{BoxFuture, error::ResultError, id::TaskId, record::ResultRecord};
+use std::{fmt, sync::Arc, time::Duration};
+use tokio_util::sync::CancellationToken;
+
+/// One run of a task: a claim is on this.
+///
+/// ```
+/// use taskq_core::{ContentType, Message, RunId};
+/// let message = Message::new("order-17".into(), "mail.send", ContentType::Json, b"{}".to_vec().into());
+/// let run = RunId::of(&message);
+/// assert_eq!((run.task.as_str(), run.round, run.attempt), ("order-17", 0, 1));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RunId {
+    /// The task's identity.
+    pub task: TaskId,
+    /// The number of replays from the dead letters.
+    pub round: u32,
+    /// The number of the run, from 1.
+    pub attempt: u32,
+}
+
+impl RunId {
+    /// The run that `message` asks for.
+    ///
+    /// ```
+    /// # use taskq_core::{ContentType, Message, RunId};
+    /// let mut message = Message::new("order-17".into(), "mail.send", ContentType::Json, b"{}".to_vec().into());
+    /// let first = RunId::of(&message);
+    /// message.attempt = 2;
+    /// assert_ne!(RunId::of(&message), first);
+    /// ```
+    pub fn of(message: &crate::message::Message) -> Self {
+        RunId { task: message.id.clone(), round: message.round, attempt: message.attempt }
+    }
+}
+
+/// What a worker asks before it runs a task that may be running elsewhere, or may have run before.
+///
+/// ```
+/// use taskq_core::{Bid, ClaimAnswer, InMemoryResults, ResultBackend, RunId};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), taskq_core::ResultError> {
+/// let results = InMemoryResults::new();
+/// let run = RunId { task: "order-17".into(), round: 0, attempt: 2 };
+/// let here = results.claim(&Bid::new(run.clone(), "worker-1")).await?;
+/// assert!(matches!(here, Some(ClaimAnswer::Run(_))));
+/// let there = results.claim(&Bid::new(run, "worker-2")).await?;
+/// assert!(matches!(there, Some(ClaimAnswer::Elsewhere { .. })));
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Bid {
+    /// The run.
+    pub run: RunId,
+    /// Who asks: a name that no other run has. The same owner may ask again and is given what it has.
+    pub owner: Arc<str>,
+    /// Nothing else of doubtful past runs in this process beside it.
+    pub alone: bool,
+    /// The caller chose the id: if the task has ended and nothing of it is kept, this is a new submission.
+    pub check: bool,
+}
+
+impl Bid {
+    /// A bid that is not alone, on a task whose id was made by taskq.
+    ///
+    /// ```
+    /// # use taskq_core::{Bid, RunId};
+    /// let run = RunId { task: "order-17".into(), round: 0, attempt: 2 };
+    /// assert!(!Bid::new(run, "worker-1").alone);
+    /// ```
+    pub fn new(run: RunId, owner: impl Into<Arc<str>>) -> Self {
+        Bid { run, owner: owner.into(), alone: false, check: false }
+    }
+}
+
+/// What is known of a run that a worker wants to begin.
+///
+/// See [`Bid`] for an example.
+///
+/// ```
+/// use taskq_core::ClaimAnswer;
+/// fn in_words(answer: &ClaimAnswer) -> String {
+///     match answer {
+///         ClaimAnswer::Run(_) => "run it".into(),
+///         ClaimAnswer::Elsewhere { lease } => format!("another worker has it for {lease:?} at least"),
+///         other => format!("not to be run: {other:?}"),
+///     }
+/// }
+/// assert_eq!(in_words(&ClaimAnswer::CarriedOut), "not to be run: CarriedOut");
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ClaimAnswer {
+    /// It may run here, while the claim is held.
+    Run(Claim),
+    /// An earlier start of it ended without a word. It may run if nothing else of doubtful past runs beside it in the
+    /// same process ([`Bid::alone`]), so that the next such end is known to be its own.
+    Suspect,
+    /// Another worker runs it, or the attempt before it.
+    Elsewhere {
+        /// How long that worker's claim holds if it is not renewed.
+        lease: Duration,
+    },
+    /// The task had ended; what follows its end may not have been done.
+    Ended(Box<ResultRecord>),
+    /// It ran, and what was decided then has been carried out.
+    CarriedOut,
+    /// So many starts of it ended without a word that it must not be started again.
+    Poison {
+        /// How many.
+        silent: u32,
+    },
+}
+
+/// The right to run a task, renewed by the backend while this value lives.
+///
+/// Dropping it without a word is what a killed process does: once its lease has ended, the start counts against the task.
+///
+/// ```
+/// # use taskq_core::{Bid, ClaimAnswer, InMemoryResults, ResultBackend, RunId};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), taskq_core::ResultError> {
+/// let results = InMemoryResults::new();
+/// let bid = Bid::new(RunId { task: "order-17".into(), round: 0, attempt: 2 }, "worker-1");
+/// if let Some(ClaimAnswer::Run(claim)) = results.claim(&bid).await? {
+///     claim.give_back().await?; // not run after all: the next worker may
+/// }
+/// assert!(matches!(results.claim(&bid).await?, Some(ClaimAnswer::Run(_))));
+/// # Ok(()) }
+/// ```
+#[must_use = "a claim that is dropped without a word counts against its task"]
+pub struct Claim {
+    lost: CancellationToken,
+    hold: Box<dyn Hold>,
+}
+
+/// The backend's side of a [`Claim`]: it renews the claim until it is released or dropped.
+pub trait Hold: Send + Sync {
+    /// The run did not take place, or was broken off: nothing counts against the task.
+    fn give_back(self: Box<Self>) -> BoxFuture<'static, Result<(), ResultError>>;
+}
+
+impl Claim {
+    /// A claim that `hold` keeps; the backend cancels `lost` when another worker has taken the run over.
+    pub fn new(lost: CancellationToken, hold: Box<dyn Hold>) -> Self {
+        Claim { lost, hold }
+    }
+
+    /// Resolves when another worker has taken the run over. Cancel safe.
+    pub async fn lost(&self) {
+        self.lost.cancelled().await;
+    }
+
+    /// Whether another worker has taken the run over.
+    pub fn is_lost(&self) -> bool {
+        self.lost.is_cancelled()
+    }
+
+    /// Gives the claim up without a word against the task: it was not run, or its run was broken off.
+    ///
+    /// # Errors
+    /// The store cannot be asked. The claim then ends with its lease, and the start counts.
+    pub async fn give_back(self) -> Result<(), ResultError> {
+        self.hold.give_back().await
+    }
+}
+
+impl fmt::Debug for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claim").field("is_lost", &self.is_lost()).finish_non_exhaustive()
+    }
+}

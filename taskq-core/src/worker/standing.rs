@@ -1,0 +1,113 @@
+//! The right of one run to go on and to be carried out.
+//!
+//! A healthy first delivery has it by itself: the broker gives it to nobody else. When its connection is lost it has to
+//! claim it; a delivery that may have run before claims it before it begins.
+
+use super::{patience::Patience, process::Processor};
+use crate::{
+    claims::{Bid, Claim, ClaimAnswer, RunId},
+    id::TaskId,
+    message::Message,
+};
+use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
+
+pub(super) struct Standing<'a> {
+    processor: &'a Processor,
+    pub(super) bid: Bid,
+    claim: Option<Claim>,
+    connection: CancellationToken,
+    /// Held by a suspect, so that no other one runs beside it.
+    pub(super) alone: Option<OwnedSemaphorePermit>,
+}
+
+impl<'a> Standing<'a> {
+    pub(super) fn new(processor: &'a Processor, message: &Message, connection: CancellationToken) -> Self {
+        let mut bid = Bid::new(RunId::of(message), "");
+        bid.check = message.check;
+        Standing { processor, bid, claim: None, connection, alone: None }
+    }
+
+    /// Asks the result store for the right to run; `None` if it keeps no claims, or if there is no store.
+    pub(super) async fn ask(&mut self) -> Result<Option<ClaimAnswer>, crate::ResultError> {
+        let Some(results) = self.processor.app.results() else { return Ok(None) };
+        if self.bid.owner.is_empty() {
+            self.bid.owner = format!("{}/{}", self.processor.name, TaskId::new()).into();
+        }
+        results.claim(&self.bid).await
+    }
+
+    pub(super) fn hold(&mut self, claim: Claim) {
+        self.claim = Some(claim);
+    }
+
+    pub(super) fn is_claimed(&self) -> bool {
+        self.claim.is_some()
+    }
+
+    /// Resolves when another worker has the run, which must then end here. Cancel safe: what was asked for and not heard
+    /// is asked for again.
+    pub(super) async fn lost(&mut self) {
+        if self.claim.is_none() {
+            self.connection.cancelled().await;
+            if !self.claim_now().await {
+                return;
+            }
+        }
+        match &self.claim {
+            Some(claim) => claim.lost().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Whether what was decided may be carried out here.
+    pub(super) async fn holds(&mut self) -> bool {
+        match &self.claim {
+            Some(claim) => !claim.is_lost(),
+            None => !self.connection.is_cancelled() || self.claim_now().await,
+        }
+    }
+
+    /// Claims a run that has begun. `false` if another worker has it.
+    async fn claim_now(&mut self) -> bool {
+        // It has begun: there is nothing to be said about running it alone.
+        self.bid.alone = true;
+        let mut patience = Patience::new(&self.processor.interrupt);
+        loop {
+            match self.ask().await {
+                Ok(Some(ClaimAnswer::Run(claim))) => {
+                    self.claim = Some(claim);
+                    return true;
+                }
+                Ok(None) => return true,
+                Ok(Some(answer)) => {
+                    tracing::warn!(?answer, "the run was lost with its connection; its outcome is not used");
+                    return false;
+                }
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "the run cannot be claimed yet");
+                    if !patience.pause().await {
+                        return false;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Notes that what was decided has been carried out. A lost note costs at most a second run of the same attempt, if
+    /// the ack is lost too.
+    pub(super) async fn carried_out(self, ended: bool, ttl: Duration) {
+        let Some(results) = self.processor.app.results() else { return };
+        if let Err(error) = results.carried_out(&self.bid, ended, ttl).await {
+            tracing::debug!(error = &error as &dyn std::error::Error, "that the run was carried out is not noted");
+        }
+    }
+
+    pub(super) async fn give_back(self) {
+        let Some(claim) = self.claim else { return };
+        if let Err(error) = claim.give_back().await {
+            tracing::debug!(error = &error as &dyn std::error::Error, "the claim was not given back; its lease ends");
+        }
+    }
+}
