@@ -60,7 +60,8 @@ impl Backoff {
     /// ```
     /// use std::time::Duration;
     /// use taskq_core::Backoff;
-    /// const RULE: Backoff = Backoff::list(&[Duration::from_secs(1), Duration::from_secs(60), Duration::from_secs(3600)]);
+    /// const RULE: Backoff =
+    ///     Backoff::list(&[Duration::from_secs(1), Duration::from_secs(60), Duration::from_secs(3600)]);
     /// assert_eq!([1, 2, 3, 4].map(|attempt| RULE.delay(attempt).as_secs()), [1, 60, 3600, 3600]);
     /// ```
     pub const fn list(delays: &'static [Duration]) -> Self {

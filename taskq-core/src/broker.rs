@@ -90,8 +90,8 @@ pub enum Origin {
     Caller,
     /// A running task: it never waits for room that only its own end would make.
     Task,
-    /// The worker, with a retry or a dead letter of a message that was taken already: it never waits, and its delays may
-    /// be rounded up by an eighth.
+    /// The worker, with a retry or a dead letter of a message that was taken already: it never waits, and its delays
+    /// may be rounded up by an eighth.
     Worker,
 }
 
@@ -421,8 +421,8 @@ pub trait Broker: Send + Sync + 'static {
     /// ```
     ///
     /// # Errors
-    /// [`BrokerError::Unroutable`] for a queue that does not exist, [`BrokerError::Closed`] after [`Broker::close`], and
-    /// whatever keeps it from connecting.
+    /// [`BrokerError::Unroutable`] for a queue that does not exist, [`BrokerError::Closed`] after [`Broker::close`],
+    /// and whatever keeps it from connecting.
     fn consume<'a>(
         &'a self,
         queue: &'a QueueSpec,
@@ -445,12 +445,12 @@ pub trait Broker: Send + Sync + 'static {
     /// ```
     ///
     /// # Errors
-    /// [`BrokerError::Unroutable`] for a queue that does not exist, [`BrokerError::Closed`] after [`Broker::close`], and
-    /// whatever keeps it from asking.
+    /// [`BrokerError::Unroutable`] for a queue that does not exist, [`BrokerError::Closed`] after [`Broker::close`],
+    /// and whatever keeps it from asking.
     fn inspect<'a>(&'a self, queue: &'a str) -> BoxFuture<'a, Result<QueueInfo, BrokerError>>;
 
-    /// Ends all consumers, refuses further publishes, and disconnects. What was delivered and not settled goes back. Resolves
-    /// when it has disconnected; dropping the future leaves open how far that came.
+    /// Ends all consumers, refuses further publishes, and disconnects. What was delivered and not settled goes back.
+    /// Resolves when it has disconnected; dropping the future leaves open how far that came.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

@@ -46,8 +46,8 @@ enum State<T: Task> {
 }
 
 impl<T: Task> Call<T> {
-    /// A call with these arguments. `#[task]` makes this of the function's call; a task written by hand, and a stub for one of
-    /// another crate, use it themselves.
+    /// A call with these arguments. `#[task]` makes this of the function's call; a task written by hand, and a stub for
+    /// one of another crate, use it themselves.
     ///
     /// ```
     /// use taskq_core::{Call, Task, TaskConfig};

@@ -45,8 +45,8 @@ impl TaskContext {
         TaskContext(Arc::new(Inner { app, message, queue, cancelled, blocking_slot: Mutex::new(blocking_slot) }))
     }
 
-    /// The context of a first attempt outside any worker, for calling a task's function in a unit test: with a new id, the name
-    /// `detached`, and neither labels nor a queue.
+    /// The context of a first attempt outside any worker, for calling a task's function in a unit test: with a new id,
+    /// the name `detached`, and neither labels nor a queue.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -244,8 +244,9 @@ impl TaskContext {
         &self.0.message
     }
 
-    /// Whether nobody waits for this run any more: it took longer than its time limit, or its worker stops and the shutdown
-    /// timeout has ended. A plain `fn`, which cannot be stopped from outside, should look at this in its loops.
+    /// Whether nobody waits for this run any more: it took longer than its time limit, or its worker stops and the
+    /// shutdown timeout has ended. A plain `fn`, which cannot be stopped from outside, should look at this in its
+    /// loops.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -284,7 +285,9 @@ impl TaskContext {
     ///
     /// fn pause<'a>(ctx: &'a TaskContext, next: Next<'a>) -> BoxFuture<'a, Outcome> {
     ///     match ctx.state::<Maintenance>() {
-    ///         Ok(maintenance) if maintenance.0.0 => Box::pin(async { Outcome::failed(TaskError::retry_in("closed", "5m")) }),
+    ///         Ok(maintenance) if maintenance.0.0 => {
+    ///             Box::pin(async { Outcome::failed(TaskError::retry_in("closed", "5m")) })
+    ///         }
     ///         _ => next.run(ctx),
     ///     }
     /// }
@@ -340,8 +343,8 @@ impl fmt::Debug for TaskContext {
             `taskq::TaskContext` (another type of that name is in scope); otherwise implement `FromContext` for it"
 )]
 pub trait FromContext: Sized + Send {
-    /// The value for one run. It is awaited before the task's body, within the time limit of the run, and dropped where it
-    /// stands when that ends.
+    /// The value for one run. It is awaited before the task's body, within the time limit of the run, and dropped where
+    /// it stands when that ends.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -368,7 +371,8 @@ pub trait FromContext: Sized + Send {
     /// The run counts as failed with this error.
     fn from_context(ctx: &TaskContext) -> impl Future<Output = Result<Self, BoxError>> + Send;
 
-    /// Whether the app has what this needs. Asked once, when a worker starts; by default it is not known, and the answer is yes.
+    /// Whether the app has what this needs. Asked once, when a worker starts; by default it is not known, and the
+    /// answer is yes.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

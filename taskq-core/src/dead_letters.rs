@@ -154,8 +154,8 @@ impl DeadLetters {
 
     /// The oldest letters, at most `limit` (and at most 65,535). They stay where they are.
     ///
-    /// Resolves when they are all read and put back, or when the next one does not come within 2 s, since others may take letters
-    /// too. Cancel safe: letters in hand go back.
+    /// Resolves when they are all read and put back, or when the next one does not come within 2 s, since others may
+    /// take letters too. Cancel safe: letters in hand go back.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -253,8 +253,8 @@ impl DeadLetters {
     /// ```
     ///
     /// # Errors
-    /// As [`DeadLetters::count`], whatever keeps the message from being published, and [`BrokerError::Other`] for a letter whose
-    /// envelope could not be read. The letter is then still there.
+    /// As [`DeadLetters::count`], whatever keeps the message from being published, and [`BrokerError::Other`] for a
+    /// letter whose envelope could not be read. The letter is then still there.
     pub async fn replay(&self, id: impl Into<TaskId>) -> Result<Option<TaskHandle<()>>, BrokerError> {
         let id = id.into();
         let (mut visit, mut held) = (self.visit(usize::MAX).await?, Vec::new());
@@ -266,8 +266,8 @@ impl DeadLetters {
         Ok(round.map(|round| TaskHandle::new(self.app.clone(), id, true).of_round(round)))
     }
 
-    /// Replays the oldest letters, at most `limit` (and at most 65,535); says how many were sent. Letters that could not be read
-    /// stay. Dropping the future leaves open how many were sent, as with [`DeadLetters::replay`].
+    /// Replays the oldest letters, at most `limit` (and at most 65,535); says how many were sent. Letters that could
+    /// not be read stay. Dropping the future leaves open how many were sent, as with [`DeadLetters::replay`].
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -326,7 +326,8 @@ impl DeadLetters {
         Ok(round)
     }
 
-    /// Puts back what was held, and waits a little until it can be seen again: a look that follows at once would miss it.
+    /// Puts back what was held, and waits a little until it can be seen again: a look that follows at once would miss
+    /// it.
     async fn leave(&self, visit: Visit, held: Vec<Delivery>) {
         let (count, before) = (held.len() as u64, self.count().await.unwrap_or(0));
         // The consumer goes first, so that what is put back does not come straight to it again.

@@ -60,8 +60,8 @@ pub enum Settlement {
 /// # assert_eq!((queue.ready.lock().unwrap().len(), queue.unsettled.lock().unwrap().len()), (1, 0));
 /// ```
 pub trait Settle: Send + Sync {
-    /// Called once per delivery, with the tag that the broker gave it. It must not block: a settlement that needs the network
-    /// is handed to a task of the broker.
+    /// Called once per delivery, with the tag that the broker gave it. It must not block: a settlement that needs the
+    /// network is handed to a task of the broker.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -335,8 +335,8 @@ impl Delivery {
 /// # }
 /// ```
 pub trait DeliverySource: Send {
-    /// The next delivery; `None` after [`DeliverySource::stop`] or when the broker was closed. Where it is pending, `cx` is woken
-    /// when one may have come.
+    /// The next delivery; `None` after [`DeliverySource::stop`] or when the broker was closed. Where it is pending,
+    /// `cx` is woken when one may have come.
     ///
     /// ```
     /// use std::task::{Context, Poll};
@@ -465,8 +465,8 @@ impl Consumer {
         Consumer::new(Channel { deliveries, on_stop: Some(Box::new(on_stop)) })
     }
 
-    /// The next delivery; `None` after [`Consumer::stop`] or when the broker was closed. Waits as long as there is none.
-    /// Cancel safe.
+    /// The next delivery; `None` after [`Consumer::stop`] or when the broker was closed. Waits as long as there is
+    /// none. Cancel safe.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -521,8 +521,8 @@ impl Consumer {
         if self.stopped { Poll::Ready(None) } else { self.source.poll_next(cx) }
     }
 
-    /// Takes nothing more from the queue; what was not handed out goes back. Deliveries that were handed out can still be
-    /// settled. Calling it again does nothing.
+    /// Takes nothing more from the queue; what was not handed out goes back. Deliveries that were handed out can still
+    /// be settled. Calling it again does nothing.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

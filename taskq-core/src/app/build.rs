@@ -48,7 +48,8 @@ impl App {
     /// ```
     /// use taskq_core::prelude::*;
     /// struct Sender(&'static str);
-    /// let app = InMemoryBroker::new().into_app().with_state(Sender("old@example.org")).with_state(Sender("new@example.org"));
+    /// let app = InMemoryBroker::new().into_app();
+    /// let app = app.with_state(Sender("old@example.org")).with_state(Sender("new@example.org"));
     /// // In a task, a parameter `sender: State<Sender>` gives the same.
     /// let sender: State<Sender> = TaskContext::detached(&app).state().unwrap();
     /// assert_eq!(sender.0.0, "new@example.org");
@@ -57,8 +58,8 @@ impl App {
         self.with(|config| config.state.insert(value))
     }
 
-    /// Declares a queue when the app starts, and consumes it in workers of this app that name no queues. A second one of a name
-    /// replaces the first. The queues that registered tasks name need this only for options.
+    /// Declares a queue when the app starts, and consumes it in workers of this app that name no queues. A second one
+    /// of a name replaces the first. The queues that registered tasks name need this only for options.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -189,8 +190,8 @@ impl App {
     }
 
     /// Writes the steps of every task to the result backend, at the cost of one write each, so that `status()` tells
-    /// `Queued`, `Running` and `Retrying` apart. Off by default; `#[task(track)]` does so for one task. A result backend that
-    /// does not track is an error at start.
+    /// `Queued`, `Running` and `Retrying` apart. Off by default; `#[task(track)]` does so for one task. A result
+    /// backend that does not track is an error at start.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -231,8 +232,8 @@ impl App {
         self.with(|config| config.content_type = ContentType::Json)
     }
 
-    /// How long results are kept, where a task does not say; 24 h by default. Text that is not a duration is an error at
-    /// start.
+    /// How long results are kept, where a task does not say; 24 h by default. Text that is not a duration is an error
+    /// at start.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -291,8 +292,8 @@ impl App {
     }
 
     /// Asks `source` for the `traceparent` of the present at every submission, for programs that have a tracer. Without
-    /// it, or where it gives `None` or text that is no `traceparent`, a task that a task submits belongs to that task's trace,
-    /// and any other begins a trace.
+    /// it, or where it gives `None` or text that is no `traceparent`, a task that a task submits belongs to that task's
+    /// trace, and any other begins a trace.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -313,8 +314,8 @@ impl App {
         self.with(|config| config.trace = Some(Arc::new(source)))
     }
 
-    /// Registers a task that `#[task]` did not define. One task may be registered twice; another task of its name is an error at
-    /// start.
+    /// Registers a task that `#[task]` did not define. One task may be registered twice; another task of its name is an
+    /// error at start.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -599,7 +600,8 @@ pub trait BrokerExt: Broker + Sized {
     /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<Option<String>, BoxError>> { Box::pin(async move { Ok(ctx.message().traceparent.clone()) }) } }
     /// # fn traceparent_seen_by_the_task() -> Call<Ping> { Call::new(()) }
     /// let request = TraceContext::fresh();
-    /// let app = InMemoryBroker::new().with_trace_context(move || Some(request.child().to_string())).register::<Ping>();
+    /// let source = move || Some(request.child().to_string());
+    /// let app = InMemoryBroker::new().with_trace_context(source).register::<Ping>();
     /// let seen = traceparent_seen_by_the_task.kiq().on(&app).await?.wait_result().await?.into_value()?.unwrap();
     /// assert_eq!(TraceContext::parse(&seen).unwrap().trace_id(), request.trace_id());
     /// # Ok(()) }

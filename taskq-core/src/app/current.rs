@@ -69,8 +69,8 @@ impl App {
         Current::get().map(|current| current.app).or_else(App::process_default)
     }
 
-    /// Makes this the app of the process, in place of the first one that started. It is so until it is shut down, or until
-    /// another one is made the default.
+    /// Makes this the app of the process, in place of the first one that started. It is so until it is shut down, or
+    /// until another one is made the default.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -140,8 +140,8 @@ where
 /// # }
 /// ```
 pub trait InApp: Future + Sized {
-    /// Runs this future with `app` as the one that `kiq` goes to; for futures that are spawned elsewhere. Resolves to what this
-    /// future does; dropping it drops this future.
+    /// Runs this future with `app` as the one that `kiq` goes to; for futures that are spawned elsewhere. Resolves to
+    /// what this future does; dropping it drops this future.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

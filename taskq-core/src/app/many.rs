@@ -19,10 +19,11 @@ type Handles<R> = Result<Vec<TaskHandle<R>>, KiqManyError<R>>;
 
 impl App {
     /// Hands calls over, up to 1,000 of them in flight, taking them from the iterator as it goes. Resolves to all
-    /// handles, in order, when every one is confirmed. All go to this app; a [`Kiq`](crate::Kiq) keeps its other options.
+    /// handles, in order, when every one is confirmed. All go to this app; a [`Kiq`](crate::Kiq) keeps its other
+    /// options.
     ///
-    /// Each call has a publish timeout of its own, from when it is taken. Dropping the future takes no further calls; of those in
-    /// flight it leaves open whether they were sent, as with a [`Kiq`](crate::Kiq).
+    /// Each call has a publish timeout of its own, from when it is taken. Dropping the future takes no further calls;
+    /// of those in flight it leaves open whether they were sent, as with a [`Kiq`](crate::Kiq).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

@@ -32,8 +32,8 @@ use tokio::sync::OnceCell;
 
 /// Everything that producers and workers of one application share. Cheap to clone: clones are the same app.
 ///
-/// Building it does no I/O and never fails; [`App::startup`] connects, declares and checks. The `with_..` methods give a
-/// new app, which has not started.
+/// Building it does no I/O and never fails; [`App::startup`] connects, declares and checks. The `with_..` methods give
+/// a new app, which has not started.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -162,8 +162,8 @@ impl App {
         &self.config.state
     }
 
-    /// A worker for this app, to be run with [`Worker::run_until`]. While it runs, the app of an in-memory broker runs no tasks
-    /// by itself.
+    /// A worker for this app, to be run with [`Worker::run_until`]. While it runs, the app of an in-memory broker runs
+    /// no tasks by itself.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

@@ -15,9 +15,10 @@ pub(super) struct Started {
 }
 
 impl App {
-    /// Connects, declares the queues of the registered tasks and of `with_queue`, and checks that all that was asked for
-    /// can be had. Resolves when that is done; calling it again does nothing. The first app that starts becomes the default of
-    /// the process. A `kiq` and a worker start their app by themselves; this finds what is wrong before the first of them.
+    /// Connects, declares the queues of the registered tasks and of `with_queue`, and checks that all that was asked
+    /// for can be had. Resolves when that is done; calling it again does nothing. The first app that starts becomes the
+    /// default of the process. A `kiq` and a worker start their app by themselves; this finds what is wrong before the
+    /// first of them.
     ///
     /// Cancel safe: an app whose start was dropped has not started, and can be started again.
     ///
@@ -36,8 +37,8 @@ impl App {
     ///
     /// # Errors
     /// [`WorkerError`]: duplicate task names with both locations, names that cannot be used, options that the broker or
-    /// the result backend cannot honour, a queue that exists with other arguments, an unreachable broker;
-    /// [`BrokerError::Closed`] after [`App::shutdown`].
+    /// the result backend cannot honour, a queue that exists with other arguments, an unreachable broker or result
+    /// store; [`BrokerError::Closed`] after [`App::shutdown`].
     pub async fn startup(&self) -> Result<(), WorkerError> {
         if self.embedded().is_stopped() {
             return Err(BrokerError::Closed.into());
@@ -50,7 +51,8 @@ impl App {
     /// Ends the tasks that run in this process's own app, and disconnects. Does not wait for them: `wait_idle` of the
     /// in-memory broker does. What was not done goes back to its queue. An app that was shut down does not start again.
     ///
-    /// Resolves when the broker has disconnected. Dropping the future leaves open how far that came; it can be called again.
+    /// Resolves when the broker has disconnected. Dropping the future leaves open how far that came; it can be called
+    /// again.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
