@@ -32,21 +32,50 @@ impl Backoff {
     pub const DEFAULT: Backoff = Backoff::exp(Duration::from_secs(1));
 
     /// Grows from `base` by a factor of 2, up to one hour.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use taskq_core::Backoff;
+    /// let rule = Backoff::exp(Duration::from_millis(500));
+    /// assert_eq!([1, 2, 3].map(|attempt| rule.delay(attempt).as_millis()), [500, 1_000, 2_000]);
+    /// ```
     pub const fn exp(base: Duration) -> Self {
         Backoff(Rule::Exp { base, factor: 2.0, max: DEFAULT_MAX })
     }
 
     /// Always the same.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use taskq_core::{Backoff, TaskConfig};
+    /// const CONFIG: TaskConfig = TaskConfig::new().retry(5).backoff(Backoff::fixed(Duration::from_secs(30)));
+    /// assert_eq!(CONFIG.backoff.delay(1), CONFIG.backoff.delay(5));
+    /// ```
     pub const fn fixed(delay: Duration) -> Self {
         Backoff(Rule::Fixed(delay))
     }
 
-    /// One delay after another; the last one goes on.
+    /// One delay after another; the last one goes on. An empty list gives no delay.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use taskq_core::Backoff;
+    /// const RULE: Backoff =
+    ///     Backoff::list(&[Duration::from_secs(1), Duration::from_secs(60), Duration::from_secs(3600)]);
+    /// assert_eq!([1, 2, 3, 4].map(|attempt| RULE.delay(attempt).as_secs()), [1, 60, 3600, 3600]);
+    /// ```
     pub const fn list(delays: &'static [Duration]) -> Self {
         Backoff(Rule::List(delays))
     }
 
-    /// Another factor, for an exponential rule.
+    /// Another factor than 2, for an exponential rule; less than 1 counts as 1. Other rules stay as they are.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use taskq_core::Backoff;
+    /// let rule = Backoff::exp(Duration::from_secs(1)).factor(10.0);
+    /// assert_eq!([1, 2, 3].map(|attempt| rule.delay(attempt).as_secs()), [1, 10, 100]);
+    /// ```
     pub const fn factor(self, factor: f64) -> Self {
         match self.0 {
             Rule::Exp { base, max, .. } => Backoff(Rule::Exp { base, factor, max }),
@@ -54,7 +83,14 @@ impl Backoff {
         }
     }
 
-    /// Another longest delay, for an exponential rule.
+    /// Another longest delay than one hour, for an exponential rule. Other rules stay as they are.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use taskq_core::Backoff;
+    /// let (day, week) = (Duration::from_secs(24 * 3600), Duration::from_secs(7 * 24 * 3600));
+    /// assert_eq!(Backoff::exp(day).max(week).delay(4), week);
+    /// ```
     pub const fn max(self, max: Duration) -> Self {
         match self.0 {
             Rule::Exp { base, factor, .. } => Backoff(Rule::Exp { base, factor, max }),
@@ -63,6 +99,14 @@ impl Backoff {
     }
 
     /// The delay after run number `attempt` (from 1) has failed, before jitter.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use taskq_core::Backoff;
+    /// // How long the default rule waits in all, at most, between ten runs:
+    /// let waits: Duration = (1..10).map(|attempt| Backoff::DEFAULT.delay(attempt)).sum();
+    /// assert_eq!(waits, Duration::from_secs(511));
+    /// ```
     pub fn delay(&self, attempt: u32) -> Duration {
         let step = attempt.saturating_sub(1);
         match self.0 {

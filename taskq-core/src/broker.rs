@@ -33,17 +33,33 @@ pub struct Capabilities {
 
 impl Capabilities {
     /// A broker that only carries messages in order.
+    ///
+    /// ```
+    /// use taskq_core::Capabilities;
+    /// let can = Capabilities::none();
+    /// assert!(!can.delay && !can.priorities);
+    /// ```
     pub fn none() -> Self {
         Capabilities::default()
     }
 
-    /// The same with delays.
+    /// The same with delays: [`Publish::delay`] is kept. Retries need them.
+    ///
+    /// ```
+    /// use taskq_core::Capabilities;
+    /// assert!(Capabilities::none().with_delay().delay);
+    /// ```
     pub fn with_delay(mut self) -> Self {
         self.delay = true;
         self
     }
 
-    /// The same with priorities.
+    /// The same with priorities: a queue may be declared with [`QueueSpec::priorities`].
+    ///
+    /// ```
+    /// use taskq_core::{Broker, Capabilities, InMemoryBroker};
+    /// assert_eq!(InMemoryBroker::new().capabilities(), Capabilities::none().with_delay().with_priorities());
+    /// ```
     pub fn with_priorities(mut self) -> Self {
         self.priorities = true;
         self
@@ -51,6 +67,22 @@ impl Capabilities {
 }
 
 /// Who publishes. It decides who waits for room, and how finely a delay is kept.
+///
+/// ```
+/// use std::time::Duration;
+/// use taskq_core::{Origin, Publish};
+///
+/// /// How long this publish may wait for room in its queue.
+/// fn patience(publish: &Publish) -> Duration {
+///     match publish.origin {
+///         Origin::Caller => publish.within,
+///         _ => Duration::ZERO,
+///     }
+/// }
+/// # let message = taskq_core::Message::new("1".into(), "mail.send", taskq_core::ContentType::Json, "{}".into());
+/// # assert_eq!(patience(&Publish::new("mail", message.clone()).origin(Origin::Worker)), Duration::ZERO);
+/// # assert_eq!(patience(&Publish::new("mail", message)), Duration::from_secs(30));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Origin {
@@ -58,8 +90,8 @@ pub enum Origin {
     Caller,
     /// A running task: it never waits for room that only its own end would make.
     Task,
-    /// The worker, with a retry or a dead letter of a message that was taken already: it never waits, and its delays may
-    /// be rounded up by an eighth.
+    /// The worker, with a retry or a dead letter of a message that was taken already: it never waits, and its delays
+    /// may be rounded up by an eighth.
     Worker,
 }
 
@@ -91,7 +123,14 @@ pub struct Publish {
 }
 
 impl Publish {
-    /// A message from a caller, due at once, with the default timeout.
+    /// A message from a caller, due at once, with the default timeout of 30 s.
+    ///
+    /// ```
+    /// use taskq_core::{ContentType, Message, Origin, Publish, TaskId};
+    /// let message = Message::new(TaskId::new(), "mail.send", ContentType::Json, "{}".into());
+    /// let publish = Publish::new("mail", message);
+    /// assert_eq!((publish.origin, publish.delay, publish.within.as_secs()), (Origin::Caller, None, 30));
+    /// ```
     pub fn new(queue: impl Into<String>, content: impl Into<Content>) -> Self {
         Publish {
             queue: queue.into(),
@@ -103,25 +142,84 @@ impl Publish {
         }
     }
 
-    /// Due after `delay`.
+    /// Due after `delay`; at once with `None` or zero, as without this.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), taskq_core::BrokerError> {
+    /// # tokio::time::pause();
+    /// use std::{num::NonZeroU16, time::Duration};
+    /// use taskq_core::{Broker, InMemoryBroker, Publish, QueueSpec};
+    /// # fn message(task: &'static str) -> taskq_core::Message { taskq_core::Message::new(taskq_core::TaskId::new(), task, taskq_core::ContentType::Json, "{}".into()) }
+    /// let (broker, mail) = (InMemoryBroker::new(), QueueSpec::new("mail"));
+    /// broker.declare(&mail).await?;
+    /// broker.publish(Publish::new("mail", message("mail.send")).delay(Some(Duration::from_secs(60)))).await?;
+    /// let began = tokio::time::Instant::now();
+    /// broker.consume(&mail, NonZeroU16::MIN).await?.next().await;
+    /// assert!(began.elapsed() >= Duration::from_secs(60));
+    /// # Ok(()) }
+    /// ```
     pub fn delay(mut self, delay: Option<Duration>) -> Self {
         self.delay = delay.filter(|delay| !delay.is_zero());
         self
     }
 
-    /// Published by `origin`.
+    /// Published by `origin`; by [`Origin::Caller`] without this.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), taskq_core::BrokerError> {
+    /// use taskq_core::{Broker, InMemoryBroker, Origin, Publish, QueueSpec};
+    /// # fn message(task: &'static str) -> taskq_core::Message { taskq_core::Message::new(taskq_core::TaskId::new(), task, taskq_core::ContentType::Json, "{}".into()) }
+    /// let broker = InMemoryBroker::new().capacity(1);
+    /// broker.declare(&QueueSpec::new("mail")).await?;
+    /// broker.publish(Publish::new("mail", message("mail.send"))).await?;
+    /// // The queue is full; a retry does not wait for room.
+    /// broker.publish(Publish::new("mail", message("mail.send")).origin(Origin::Worker)).await?;
+    /// assert_eq!(broker.inspect("mail").await?.ready, 2);
+    /// # Ok(()) }
+    /// ```
     pub fn origin(mut self, origin: Origin) -> Self {
         self.origin = origin;
         self
     }
 
-    /// May take this long.
+    /// May take this long; 30 s without this.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), taskq_core::BrokerError> {
+    /// # tokio::time::pause();
+    /// use std::time::Duration;
+    /// use taskq_core::{Broker, BrokerError, InMemoryBroker, Publish, QueueSpec};
+    /// # fn message(task: &'static str) -> taskq_core::Message { taskq_core::Message::new(taskq_core::TaskId::new(), task, taskq_core::ContentType::Json, "{}".into()) }
+    /// let broker = InMemoryBroker::new().capacity(1);
+    /// broker.declare(&QueueSpec::new("mail")).await?;
+    /// broker.publish(Publish::new("mail", message("mail.send"))).await?;
+    /// let second = Publish::new("mail", message("mail.send")).within(Duration::from_millis(200));
+    /// assert!(matches!(broker.publish(second).await, Err(BrokerError::Full { queue }) if queue == "mail"));
+    /// # Ok(()) }
+    /// ```
     pub fn within(mut self, within: Duration) -> Self {
         self.within = within;
         self
     }
 
-    /// Published as a dead letter.
+    /// Published as a dead letter: what the epitaph says travels with the message.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), taskq_core::BrokerError> {
+    /// use taskq_core::{Broker, Epitaph, FailureKind, InMemoryBroker, Publish, QueueSpec, TaskFailure, UnixMillis};
+    /// # fn message(task: &'static str) -> taskq_core::Message { taskq_core::Message::new(taskq_core::TaskId::new(), task, taskq_core::ContentType::Json, "{}".into()) }
+    /// let (broker, mail) = (InMemoryBroker::new(), QueueSpec::new("mail"));
+    /// broker.declare(&mail).await?;
+    /// let (failure, now) = (TaskFailure::new(FailureKind::Error, "smtp is down", 4), UnixMillis::now());
+    /// let epitaph = Epitaph { failure, queue: "mail".into(), first_failed: now, last_failed: now };
+    /// broker.publish(Publish::new(mail.dead_letter_name(), message("mail.send")).epitaph(Some(epitaph))).await?;
+    /// assert_eq!(broker.dead_letters("mail")[0].error, "smtp is down");
+    /// # Ok(()) }
+    /// ```
     pub fn epitaph(mut self, epitaph: Option<Epitaph>) -> Self {
         self.epitaph = epitaph;
         self
@@ -149,7 +247,14 @@ pub struct QueueInfo {
 }
 
 impl QueueInfo {
-    /// A look at a queue.
+    /// A look at a queue, for a broker to answer [`Broker::inspect`] with.
+    ///
+    /// ```
+    /// use taskq_core::QueueInfo;
+    /// // A server that does not tell how many deliveries are unsettled:
+    /// let info = QueueInfo::new(12, None, 3);
+    /// assert_eq!((info.ready, info.unsettled, info.consumers), (12, None, 3));
+    /// ```
     pub fn new(ready: u64, unsettled: Option<u64>, consumers: u64) -> Self {
         QueueInfo { ready, unsettled, consumers }
     }
@@ -160,60 +265,228 @@ impl QueueInfo {
 ///
 /// A broker does not declare queues while publishing, does not drop what it confirmed, and gives every delivery to one
 /// consumer until that consumer settles it or goes away.
+///
+/// ```
+/// use std::{num::{NonZeroU16, NonZeroUsize}, sync::{Arc, atomic::{AtomicU64, Ordering}}};
+/// use taskq_core::{
+///     BoxFuture, Broker, BrokerError, Capabilities, Consumer, Publish, QueueInfo, QueueSpec, ResultBackend,
+/// };
+///
+/// /// Counts what another broker takes over. `examples/custom_broker.rs` is a broker from the ground up.
+/// struct Counted<B> {
+///     inner: B,
+///     taken: AtomicU64,
+/// }
+///
+/// impl<B: Broker> Broker for Counted<B> {
+///     fn capabilities(&self) -> Capabilities {
+///         self.inner.capabilities()
+///     }
+///     fn declare<'a>(&'a self, queue: &'a QueueSpec) -> BoxFuture<'a, Result<(), BrokerError>> {
+///         self.inner.declare(queue)
+///     }
+///     fn publish(&self, message: Publish) -> BoxFuture<'_, Result<(), BrokerError>> {
+///         Box::pin(async move {
+///             self.inner.publish(message).await?;
+///             self.taken.fetch_add(1, Ordering::Relaxed);
+///             Ok(())
+///         })
+///     }
+///     fn consume<'a>(
+///         &'a self,
+///         queue: &'a QueueSpec,
+///         prefetch: NonZeroU16,
+///     ) -> BoxFuture<'a, Result<Consumer, BrokerError>> {
+///         self.inner.consume(queue, prefetch)
+///     }
+///     fn inspect<'a>(&'a self, queue: &'a str) -> BoxFuture<'a, Result<QueueInfo, BrokerError>> {
+///         self.inner.inspect(queue)
+///     }
+///     fn close(&self) -> BoxFuture<'_, Result<(), BrokerError>> {
+///         self.inner.close()
+///     }
+///     // What follows has defaults; a broker that wraps another passes its answers on.
+///     fn default_results(&self) -> Option<Arc<dyn ResultBackend>> {
+///         self.inner.default_results()
+///     }
+///     fn embedded_concurrency(&self, queue: &str) -> Option<NonZeroUsize> {
+///         self.inner.embedded_concurrency(queue)
+///     }
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> taskq_core::Result<()> {
+/// # use taskq_core::{InMemoryBroker, prelude::*};
+/// # use taskq_core::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+/// # struct Ping;
+/// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
+/// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+/// # fn ping() -> Call<Ping> { Call::new(()) }
+/// # let broker = Arc::new(Counted { inner: InMemoryBroker::new(), taken: AtomicU64::new(0) });
+/// # let app = broker.clone().register::<Ping>();
+/// # for handle in app.kiq_many([ping(), ping()]).await? { handle.wait_result().await?; }
+/// # assert_eq!(broker.taken.load(Ordering::Relaxed), 2);
+/// # Ok(()) }
+/// ```
 pub trait Broker: Send + Sync + 'static {
-    /// What this broker can do.
+    /// What this broker can do. Asked when an app starts, and at every submission with a delay.
+    ///
+    /// ```
+    /// use taskq_core::{Broker, InMemoryBroker};
+    /// assert!(InMemoryBroker::new().capabilities().delay, "so tasks can be retried");
+    /// ```
     fn capabilities(&self) -> Capabilities;
 
     /// Makes sure that the queue exists as described, and the queue of its dead letters with it. Connects if need be.
-    /// Calling it again does nothing.
+    /// Resolves when both are there; calling it again does nothing. Dropping the future leaves open whether they are.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), taskq_core::BrokerError> {
+    /// use taskq_core::{Broker, BrokerError, InMemoryBroker, QueueSpec};
+    /// let broker = InMemoryBroker::new();
+    /// broker.declare(&QueueSpec::new("mail")).await?;
+    /// assert_eq!(broker.inspect("mail.dead").await?.ready, 0);
+    /// let other = broker.declare(&QueueSpec::new("mail").priorities(10)).await;
+    /// assert!(matches!(other, Err(BrokerError::Mismatch { argument, .. }) if argument == "priorities"));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// [`BrokerError::Mismatch`] if it exists in another form, [`BrokerError::Unsupported`] if this broker has no such
-    /// queues, and whatever keeps it from connecting.
+    /// queues, [`BrokerError::Closed`] after [`Broker::close`], and whatever keeps it from connecting.
     fn declare<'a>(&'a self, queue: &'a QueueSpec) -> BoxFuture<'a, Result<(), BrokerError>>;
 
     /// Resolves when the broker has taken the message over, within [`Publish::within`]. Dropping the future leaves open
     /// whether the message was taken.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), taskq_core::BrokerError> {
+    /// use taskq_core::{Broker, BrokerError, InMemoryBroker, Publish, QueueSpec};
+    /// # fn message(task: &'static str) -> taskq_core::Message { taskq_core::Message::new(taskq_core::TaskId::new(), task, taskq_core::ContentType::Json, "{}".into()) }
+    /// let broker = InMemoryBroker::new();
+    /// let published = broker.publish(Publish::new("mail", message("mail.send"))).await;
+    /// assert!(matches!(published, Err(BrokerError::Unroutable { .. })), "publishing declares nothing");
+    ///
+    /// broker.declare(&QueueSpec::new("mail")).await?;
+    /// broker.publish(Publish::new("mail", message("mail.send"))).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// [`BrokerError::Unroutable`] for a queue that does not exist, [`BrokerError::Full`], [`BrokerError::Nacked`],
-    /// [`BrokerError::Blocked`] when it was not taken, and [`BrokerError::Unconfirmed`] when that is not known.
+    /// [`BrokerError::Blocked`] when it was not taken, [`BrokerError::Unconfirmed`] when that is not known,
+    /// [`BrokerError::Unsupported`] for a delay that this broker does not have, and [`BrokerError::Closed`] after
+    /// [`Broker::close`].
     fn publish(&self, message: Publish) -> BoxFuture<'_, Result<(), BrokerError>>;
 
-    /// Publishes several messages with one outcome each, in order.
+    /// Publishes several messages with one outcome each, in order. Resolves when all have one; each has its own
+    /// [`Publish::within`]. Dropping the future leaves open which of them were taken. By default this is
+    /// [`Broker::publish`] for each, all at once.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), taskq_core::BrokerError> {
+    /// use taskq_core::{Broker, BrokerError, InMemoryBroker, Publish, QueueSpec};
+    /// # fn message(task: &'static str) -> taskq_core::Message { taskq_core::Message::new(taskq_core::TaskId::new(), task, taskq_core::ContentType::Json, "{}".into()) }
+    /// let broker = InMemoryBroker::new();
+    /// broker.declare(&QueueSpec::new("mail")).await?;
+    /// let two = ["mail", "nowhere"].map(|queue| Publish::new(queue, message("mail.send")));
+    /// let outcomes = broker.publish_many(two.into()).await;
+    /// assert!(matches!(outcomes.as_slice(), [Ok(()), Err(BrokerError::Unroutable { .. })]));
+    /// # Ok(()) }
+    /// ```
     fn publish_many(&self, messages: Vec<Publish>) -> BoxFuture<'_, Vec<Result<(), BrokerError>>> {
         Box::pin(join_all(messages.into_iter().map(|message| self.publish(message))))
     }
 
-    /// Starts taking deliveries, at most `prefetch` of them unsettled at any time.
+    /// Starts taking deliveries, at most `prefetch` of them unsettled at any time. Resolves when the consumer is there;
+    /// dropping the future leaves none behind.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), taskq_core::BrokerError> {
+    /// use std::num::NonZeroU16;
+    /// use taskq_core::{Broker, InMemoryBroker, Publish, QueueSpec};
+    /// # fn message(task: &'static str) -> taskq_core::Message { taskq_core::Message::new(taskq_core::TaskId::new(), task, taskq_core::ContentType::Json, "{}".into()) }
+    /// let (broker, mail) = (InMemoryBroker::new(), QueueSpec::new("mail"));
+    /// broker.declare(&mail).await?;
+    /// broker.publish(Publish::new("mail", message("mail.send"))).await?;
+    /// let mut consumer = broker.consume(&mail, NonZeroU16::MIN).await?;
+    /// let delivery = consumer.next().await.unwrap();
+    /// assert_eq!(broker.inspect("mail").await?.unsettled, Some(1));
+    /// delivery.ack();
+    /// assert_eq!(broker.inspect("mail").await?.unsettled, Some(0));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// [`BrokerError::Unroutable`] for a queue that does not exist, and whatever keeps it from connecting.
+    /// [`BrokerError::Unroutable`] for a queue that does not exist, [`BrokerError::Closed`] after [`Broker::close`],
+    /// and whatever keeps it from connecting.
     fn consume<'a>(
         &'a self,
         queue: &'a QueueSpec,
         prefetch: NonZeroU16,
     ) -> BoxFuture<'a, Result<Consumer, BrokerError>>;
 
-    /// A look at one queue.
+    /// A look at one queue. It changes nothing; cancel safe.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), taskq_core::BrokerError> {
+    /// use taskq_core::{Broker, InMemoryBroker, Publish, QueueSpec};
+    /// # fn message(task: &'static str) -> taskq_core::Message { taskq_core::Message::new(taskq_core::TaskId::new(), task, taskq_core::ContentType::Json, "{}".into()) }
+    /// let broker = InMemoryBroker::new();
+    /// broker.declare(&QueueSpec::new("mail")).await?;
+    /// broker.publish(Publish::new("mail", message("mail.send"))).await?;
+    /// let mail = broker.inspect("mail").await?;
+    /// assert_eq!((mail.ready, mail.consumers), (1, 0));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// [`BrokerError::Unroutable`] for a queue that does not exist, and whatever keeps it from asking.
+    /// [`BrokerError::Unroutable`] for a queue that does not exist, [`BrokerError::Closed`] after [`Broker::close`],
+    /// and whatever keeps it from asking.
     fn inspect<'a>(&'a self, queue: &'a str) -> BoxFuture<'a, Result<QueueInfo, BrokerError>>;
 
     /// Ends all consumers, refuses further publishes, and disconnects. What was delivered and not settled goes back.
+    /// Resolves when it has disconnected; dropping the future leaves open how far that came.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), taskq_core::BrokerError> {
+    /// use taskq_core::{Broker, BrokerError, InMemoryBroker, QueueSpec};
+    /// let broker = InMemoryBroker::new();
+    /// broker.close().await?;
+    /// assert!(matches!(broker.declare(&QueueSpec::new("mail")).await, Err(BrokerError::Closed)));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// Disconnecting did not go as it should; the broker is closed all the same.
     fn close(&self) -> BoxFuture<'_, Result<(), BrokerError>>;
 
-    /// The result backend of an app on this broker that names no other.
+    /// The result backend of an app on this broker that names no other. None by default.
+    ///
+    /// ```
+    /// use taskq_core::{Broker, InMemoryBroker, prelude::*};
+    /// let broker = InMemoryBroker::new();
+    /// assert!(broker.default_results().is_some() && broker.into_app().results().is_some());
+    /// ```
     fn default_results(&self) -> Option<Arc<dyn ResultBackend>> {
         None
     }
 
     /// For a broker inside this process: how many tasks of `queue` an app runs by itself, without a worker being
     /// started. `None`, the default, leaves running to workers.
+    ///
+    /// ```
+    /// use taskq_core::{Broker, InMemoryBroker};
+    /// let broker = InMemoryBroker::new().concurrency(4).queue_concurrency("mail", 1);
+    /// assert_eq!(broker.embedded_concurrency("mail").unwrap().get(), 1);
+    /// assert_eq!(broker.embedded_concurrency("images").unwrap().get(), 4);
+    /// assert_eq!(broker.without_worker().embedded_concurrency("mail"), None);
+    /// ```
     fn embedded_concurrency(&self, queue: &str) -> Option<NonZeroUsize> {
         let _ = queue;
         None

@@ -17,6 +17,18 @@ pub struct UnixMillis(pub u64);
 
 impl UnixMillis {
     /// The present. Inside a runtime whose time is paused it moves with that runtime's time.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use std::time::Duration;
+    /// use taskq_core::UnixMillis;
+    /// tokio::time::pause();
+    /// let before = UnixMillis::now();
+    /// tokio::time::sleep(Duration::from_secs(3600)).await; // takes no time: it is paused
+    /// assert!(before.until(UnixMillis::now()) >= Duration::from_secs(3599));
+    /// # }
+    /// ```
     pub fn now() -> Self {
         // Without `test-util` both instants are the same clock and the shift is nanoseconds.
         let virtual_now = Instant::now().into_std();
@@ -31,6 +43,14 @@ impl UnixMillis {
     }
 
     /// Time from `self` until `later`; zero if `later` has passed.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use taskq_core::UnixMillis;
+    /// let (created, eta) = (UnixMillis(1_000), UnixMillis(6_000));
+    /// assert_eq!(created.until(eta), Duration::from_secs(5));
+    /// assert_eq!(eta.until(created), Duration::ZERO);
+    /// ```
     pub fn until(self, later: UnixMillis) -> Duration {
         Duration::from_millis(later.0.saturating_sub(self.0))
     }

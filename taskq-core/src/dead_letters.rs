@@ -22,6 +22,33 @@ const LOOKS: u32 = 100;
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// One message that was given up on.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> taskq_core::Result<()> {
+/// use taskq_core::{DeadLetter, FailureKind, prelude::*};
+/// # use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig};
+/// # struct SendMail;
+/// # impl Task for SendMail { type Args = String; type Output = String; type Returns = String; const NAME: &'static str = "mail.send"; const CONFIG: TaskConfig = TaskConfig::new().queue("mail"); }
+/// # impl Run for SendMail { fn run(ctx: TaskContext, to: String) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(async move { if ctx.message().round == 0 { Err("smtp is down".into()) } else { Ok(to) } }) } }
+/// # fn send_mail(to: &str) -> Call<SendMail> { Call::new(to.to_owned()) }
+/// # let broker = InMemoryBroker::new();
+/// # let app = broker.clone().register::<SendMail>();
+/// /// Whether it is worth another try.
+/// fn is_worth_a_replay(letter: &DeadLetter) -> bool {
+///     match letter.kind {
+///         FailureKind::Error | FailureKind::Timeout => letter.round < 3,
+///         _ => false,
+///     }
+/// }
+///
+/// send_mail("ada@example.org").kiq().task_id("mail-17").on(&app).await?;
+/// broker.wait_idle().await;
+/// let letter = app.dead_letters("mail").get("mail-17").await?.unwrap();
+/// assert_eq!((letter.task.as_str(), letter.error.as_str(), letter.attempts), ("mail.send", "smtp is down", 1));
+/// assert!(is_worth_a_replay(&letter));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeadLetter {
@@ -100,7 +127,24 @@ impl DeadLetters {
         DeadLetters { app, queue }
     }
 
-    /// How many there are.
+    /// How many there are. Resolves when the broker has told; cancel safe.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// use taskq_core::prelude::*;
+    /// # use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # struct SendMail;
+    /// # impl Task for SendMail { type Args = String; type Output = String; type Returns = String; const NAME: &'static str = "mail.send"; const CONFIG: TaskConfig = TaskConfig::new().queue("mail"); }
+    /// # impl Run for SendMail { fn run(ctx: TaskContext, to: String) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(async move { if ctx.message().round == 0 { Err("smtp is down".into()) } else { Ok(to) } }) } }
+    /// # fn send_mail(to: &str) -> Call<SendMail> { Call::new(to.to_owned()) }
+    /// # let broker = InMemoryBroker::new();
+    /// # let app = broker.clone().register::<SendMail>();
+    /// app.kiq_many([send_mail("ada@example.org"), send_mail("bob@example.org")]).await?;
+    /// broker.wait_idle().await;
+    /// assert_eq!(app.dead_letters("mail").count().await?, 2);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// What keeps the broker from telling; [`BrokerError::Unroutable`] if there is no such queue.
@@ -109,6 +153,30 @@ impl DeadLetters {
     }
 
     /// The oldest letters, at most `limit` (and at most 65,535). They stay where they are.
+    ///
+    /// Resolves when they are all read and put back, or when the next one does not come within 2 s, since others may
+    /// take letters too. Cancel safe: letters in hand go back.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// use taskq_core::prelude::*;
+    /// # use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # struct SendMail;
+    /// # impl Task for SendMail { type Args = String; type Output = String; type Returns = String; const NAME: &'static str = "mail.send"; const CONFIG: TaskConfig = TaskConfig::new().queue("mail"); }
+    /// # impl Run for SendMail { fn run(ctx: TaskContext, to: String) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(async move { if ctx.message().round == 0 { Err("smtp is down".into()) } else { Ok(to) } }) } }
+    /// # fn send_mail(to: &str) -> Call<SendMail> { Call::new(to.to_owned()) }
+    /// # let broker = InMemoryBroker::new();
+    /// # let app = broker.clone().register::<SendMail>();
+    /// app.kiq_many([send_mail("ada@example.org"), send_mail("bob@example.org")]).await?;
+    /// broker.wait_idle().await;
+    /// for letter in app.dead_letters("mail").list(100).await? {
+    ///     println!("{} {}: {} ({})", letter.task, letter.kind, letter.error, letter.attempts);
+    /// }
+    /// # let listed = app.dead_letters("mail").list(1).await?;
+    /// # assert_eq!((listed.len(), app.dead_letters("mail").count().await?), (1, 2));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// As [`DeadLetters::count`].
@@ -124,7 +192,28 @@ impl DeadLetters {
         Ok(letters)
     }
 
-    /// The letter of this id, if it is among the oldest 65,535.
+    /// The letter of this id, if it is among the oldest 65,535. It stays where it is. Resolves and may be dropped as
+    /// [`DeadLetters::list`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// use taskq_core::prelude::*;
+    /// # use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # struct SendMail;
+    /// # impl Task for SendMail { type Args = String; type Output = String; type Returns = String; const NAME: &'static str = "mail.send"; const CONFIG: TaskConfig = TaskConfig::new().queue("mail"); }
+    /// # impl Run for SendMail { fn run(ctx: TaskContext, to: String) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(async move { if ctx.message().round == 0 { Err("smtp is down".into()) } else { Ok(to) } }) } }
+    /// # fn send_mail(to: &str) -> Call<SendMail> { Call::new(to.to_owned()) }
+    /// # let broker = InMemoryBroker::new();
+    /// # let app = broker.clone().register::<SendMail>();
+    /// send_mail("ada@example.org").kiq().task_id("mail-17").on(&app).await?;
+    /// broker.wait_idle().await;
+    /// let letters = app.dead_letters("mail");
+    /// let letter = letters.get("mail-17").await?.unwrap();
+    /// println!("{} bytes of arguments, labels {:?}", letter.body.len(), letter.labels);
+    /// assert!(letters.get("mail-18").await?.is_none());
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// As [`DeadLetters::count`].
@@ -141,8 +230,31 @@ impl DeadLetters {
     /// that is confirmed. Gives a handle that waits for the new round's result, or `None` if there is no such letter
     /// among the oldest 65,535.
     ///
+    /// Dropping the future leaves open whether it was sent. A letter that was sent may then still be there.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// use taskq_core::prelude::*;
+    /// # use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # struct SendMail;
+    /// # impl Task for SendMail { type Args = String; type Output = String; type Returns = String; const NAME: &'static str = "mail.send"; const CONFIG: TaskConfig = TaskConfig::new().queue("mail"); }
+    /// # impl Run for SendMail { fn run(ctx: TaskContext, to: String) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(async move { if ctx.message().round == 0 { Err("smtp is down".into()) } else { Ok(to) } }) } }
+    /// # fn send_mail(to: &str) -> Call<SendMail> { Call::new(to.to_owned()) }
+    /// # let broker = InMemoryBroker::new();
+    /// # let app = broker.clone().register::<SendMail>();
+    /// send_mail("ada@example.org").kiq().task_id("mail-17").on(&app).await?;
+    /// broker.wait_idle().await;
+    /// // Once the mail server is up again:
+    /// let again = app.dead_letters("mail").replay("mail-17").await?.unwrap();
+    /// let sent_to: String = again.typed().wait_result().await?.into_value()?;
+    /// assert_eq!(sent_to, "ada@example.org");
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
-    /// As [`DeadLetters::count`], and whatever keeps the message from being published. The letter is then still there.
+    /// As [`DeadLetters::count`], whatever keeps the message from being published, and [`BrokerError::Other`] for a
+    /// letter whose envelope could not be read. The letter is then still there.
     pub async fn replay(&self, id: impl Into<TaskId>) -> Result<Option<TaskHandle<()>>, BrokerError> {
         let id = id.into();
         let (mut visit, mut held) = (self.visit(usize::MAX).await?, Vec::new());
@@ -154,7 +266,28 @@ impl DeadLetters {
         Ok(round.map(|round| TaskHandle::new(self.app.clone(), id, true).of_round(round)))
     }
 
-    /// Replays the oldest letters, at most `limit`; says how many were sent. Letters that could not be read stay.
+    /// Replays the oldest letters, at most `limit` (and at most 65,535); says how many were sent. Letters that could
+    /// not be read stay. Dropping the future leaves open how many were sent, as with [`DeadLetters::replay`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// use taskq_core::prelude::*;
+    /// # use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # struct SendMail;
+    /// # impl Task for SendMail { type Args = String; type Output = String; type Returns = String; const NAME: &'static str = "mail.send"; const CONFIG: TaskConfig = TaskConfig::new().queue("mail"); }
+    /// # impl Run for SendMail { fn run(ctx: TaskContext, to: String) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(async move { if ctx.message().round == 0 { Err("smtp is down".into()) } else { Ok(to) } }) } }
+    /// # fn send_mail(to: &str) -> Call<SendMail> { Call::new(to.to_owned()) }
+    /// # let broker = InMemoryBroker::new();
+    /// # let app = broker.clone().register::<SendMail>();
+    /// app.kiq_many(["ada", "bob", "cyd"].map(send_mail)).await?;
+    /// broker.wait_idle().await;
+    /// let letters = app.dead_letters("mail");
+    /// assert_eq!(letters.replay_all(2).await?, 2);
+    /// broker.wait_idle().await;
+    /// assert_eq!(letters.count().await?, 1);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// As [`DeadLetters::replay`]. Those sent before the error are on their way.
@@ -194,7 +327,8 @@ impl DeadLetters {
         Ok(round)
     }
 
-    /// Puts back what was held, and waits a little until it can be seen again: a look that follows at once would miss it.
+    /// Puts back what was held, and waits a little until it can be seen again: a look that follows at once would miss
+    /// it.
     async fn leave(&self, visit: Visit, held: Vec<Delivery>) {
         let (count, before) = (held.len() as u64, self.count().await.unwrap_or(0));
         // The consumer goes first, so that what is put back does not come straight to it again.

@@ -10,6 +10,19 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 /// What the broker is told about a delivery in the end.
+///
+/// ```
+/// use taskq_core::Settlement;
+///
+/// /// The method of AMQP 0-9-1 that says it, and its `requeue` bit.
+/// fn method(settlement: Settlement) -> (&'static str, Option<bool>) {
+///     match settlement {
+///         Settlement::Ack => ("basic.ack", None),
+///         Settlement::Requeue => ("basic.nack", Some(true)),
+///     }
+/// }
+/// assert_eq!(method(Settlement::Requeue), ("basic.nack", Some(true)));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settlement {
     /// It is done with: the broker forgets it.
@@ -21,13 +34,83 @@ pub enum Settlement {
 /// The broker's side of settling: takes the word over at once and does what is needed by itself.
 ///
 /// After the connection that a delivery came by has died, settling does nothing: the message comes again.
+///
+/// ```
+/// use std::{collections::BTreeMap, sync::Mutex};
+/// use taskq_core::{Content, Settle, Settlement};
+///
+/// /// A queue in memory.
+/// #[derive(Default)]
+/// struct Queue {
+///     ready: Mutex<BTreeMap<u64, Content>>,
+///     unsettled: Mutex<BTreeMap<u64, Content>>,
+/// }
+///
+/// impl Settle for Queue {
+///     fn settle(&self, tag: u64, settlement: Settlement) {
+///         let content = self.unsettled.lock().unwrap().remove(&tag);
+///         if let (Settlement::Requeue, Some(content)) = (settlement, content) {
+///             self.ready.lock().unwrap().insert(tag, content); // at its old place
+///         }
+///     }
+/// }
+/// # let queue = Queue::default();
+/// # let content = Content::from(taskq_core::Message::new("1".into(), "mail.send", Default::default(), "{}".into()));
+/// # queue.unsettled.lock().unwrap().insert(7, content);
+/// # queue.settle(7, Settlement::Requeue);
+/// # assert_eq!((queue.ready.lock().unwrap().len(), queue.unsettled.lock().unwrap().len()), (1, 0));
+/// ```
 pub trait Settle: Send + Sync {
-    /// Called once per delivery, with the tag that the broker gave it.
+    /// Called once per delivery, with the tag that the broker gave it. It must not block: a settlement that needs the
+    /// network is handed to a task of the broker.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use taskq_core::{Content, ContentType, Delivery, Message, Settle, Settlement, TaskId};
+    /// use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+    ///
+    /// struct ToConnection(UnboundedSender<(u64, Settlement)>);
+    ///
+    /// impl Settle for ToConnection {
+    ///     fn settle(&self, tag: u64, settlement: Settlement) {
+    ///         // Without a connection there is nothing to do: the message comes again.
+    ///         let _ = self.0.send((tag, settlement));
+    ///     }
+    /// }
+    ///
+    /// let (sender, mut connection) = unbounded_channel();
+    /// let message = Message::new(TaskId::new(), "mail.send", ContentType::Json, "{}".into());
+    /// Delivery::new(message.into(), false, 7, Arc::new(ToConnection(sender))).ack();
+    /// assert_eq!(connection.try_recv(), Ok((7, Settlement::Ack)));
+    /// ```
     fn settle(&self, tag: u64, settlement: Settlement);
 }
 
 /// The duty to settle one delivery. It is done once: by [`Unsettled::ack`], by [`Unsettled::requeue`], or by being
 /// dropped, which gives the delivery back.
+///
+/// ```
+/// use taskq_core::{Content, Delivery, Message, Unsettled};
+/// # use std::sync::{Arc, mpsc};
+/// # use taskq_core::{ContentType, Settle, Settlement, TaskId};
+/// # struct Told(mpsc::Sender<(u64, Settlement)>);
+/// # impl Settle for Told { fn settle(&self, tag: u64, settlement: Settlement) { self.0.send((tag, settlement)).unwrap(); } }
+/// # let (sender, told) = mpsc::channel();
+/// # let broker: Arc<dyn Settle> = Arc::new(Told(sender));
+/// # let content = Content::from(Message::new(TaskId::new(), "mail.send", ContentType::Json, "{}".into()));
+/// # let delivery = Delivery::new(content, false, 7, broker);
+/// fn store(content: &Content, unsettled: Unsettled) -> Result<(), &'static str> {
+///     if content.body().len() > 1 {
+///         return Err("too large"); // `unsettled` is dropped here: the message goes back
+///     }
+///     unsettled.ack();
+///     Ok(())
+/// }
+///
+/// let Delivery { content, unsettled, .. } = delivery;
+/// assert!(store(&content, unsettled).is_err());
+/// # assert_eq!(told.try_iter().collect::<Vec<_>>(), [(7, Settlement::Requeue)]);
+/// ```
 #[must_use = "a delivery that is dropped goes back to its queue"]
 pub struct Unsettled {
     tag: u64,
@@ -35,12 +118,40 @@ pub struct Unsettled {
 }
 
 impl Unsettled {
-    /// Done with: the broker forgets it.
+    /// Done with: the broker forgets it. Returns at once; the broker is told behind it.
+    ///
+    /// ```
+    /// use taskq_core::Delivery;
+    /// # use std::sync::{Arc, mpsc};
+    /// # use taskq_core::{Content, ContentType, Message, Settle, Settlement, TaskId};
+    /// # struct Told(mpsc::Sender<(u64, Settlement)>);
+    /// # impl Settle for Told { fn settle(&self, tag: u64, settlement: Settlement) { self.0.send((tag, settlement)).unwrap(); } }
+    /// # let (sender, told) = mpsc::channel();
+    /// # let broker: Arc<dyn Settle> = Arc::new(Told(sender));
+    /// # let content = Content::from(Message::new(TaskId::new(), "mail.send", ContentType::Json, "{}".into()));
+    /// let Delivery { unsettled, .. } = Delivery::new(content, false, 7, broker);
+    /// unsettled.ack();
+    /// assert_eq!(told.recv(), Ok((7, Settlement::Ack)));
+    /// ```
     pub fn ack(mut self) {
         self.tell(Settlement::Ack);
     }
 
-    /// Goes back to its old place in the queue and is delivered again.
+    /// Goes back to its old place in the queue and is delivered again. Returns at once; the broker is told behind it.
+    ///
+    /// ```
+    /// use taskq_core::Delivery;
+    /// # use std::sync::{Arc, mpsc};
+    /// # use taskq_core::{Content, ContentType, Message, Settle, Settlement, TaskId};
+    /// # struct Told(mpsc::Sender<(u64, Settlement)>);
+    /// # impl Settle for Told { fn settle(&self, tag: u64, settlement: Settlement) { self.0.send((tag, settlement)).unwrap(); } }
+    /// # let (sender, told) = mpsc::channel();
+    /// # let broker: Arc<dyn Settle> = Arc::new(Told(sender));
+    /// # let content = Content::from(Message::new(TaskId::new(), "mail.send", ContentType::Json, "{}".into()));
+    /// let Delivery { unsettled, .. } = Delivery::new(content, false, 7, broker);
+    /// unsettled.requeue();
+    /// assert_eq!(told.recv(), Ok((7, Settlement::Requeue)));
+    /// ```
     pub fn requeue(mut self) {
         self.tell(Settlement::Requeue);
     }
@@ -98,7 +209,23 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// A delivery that `settle` will hear of under `tag`.
+    /// A delivery that `settle` will hear of under `tag`, received now, from no queue of dead letters.
+    ///
+    /// ```
+    /// use taskq_core::Delivery;
+    /// # use std::sync::{Arc, mpsc};
+    /// # use taskq_core::{Content, ContentType, Message, Settle, Settlement, TaskId};
+    /// # struct Told(mpsc::Sender<(u64, Settlement)>);
+    /// # impl Settle for Told { fn settle(&self, tag: u64, settlement: Settlement) { self.0.send((tag, settlement)).unwrap(); } }
+    /// # let (sender, told) = mpsc::channel();
+    /// # let broker: Arc<dyn Settle> = Arc::new(Told(sender));
+    /// # let content = Content::from(Message::new(TaskId::new(), "mail.send", ContentType::Json, "{}".into()));
+    /// let redelivered = true;
+    /// let delivery = Delivery::new(content, redelivered, 7, broker);
+    /// assert!(delivery.redelivered && delivery.epitaph.is_none());
+    /// drop(delivery);
+    /// assert_eq!(told.recv(), Ok((7, Settlement::Requeue)));
+    /// ```
     pub fn new(content: Content, redelivered: bool, tag: u64, settle: Arc<dyn Settle>) -> Self {
         let unsettled = Unsettled { tag, settle: Some(settle) };
         let lost = CancellationToken::new();
@@ -112,28 +239,163 @@ impl Delivery {
     }
 
     /// The same, from a queue of dead letters.
+    ///
+    /// ```
+    /// use taskq_core::{Delivery, Epitaph, FailureKind, TaskFailure, UnixMillis};
+    /// # use std::sync::{Arc, mpsc};
+    /// # use taskq_core::{Content, ContentType, Message, Settle, Settlement, TaskId};
+    /// # struct Told(mpsc::Sender<(u64, Settlement)>);
+    /// # impl Settle for Told { fn settle(&self, tag: u64, settlement: Settlement) { self.0.send((tag, settlement)).unwrap(); } }
+    /// # let (sender, told) = mpsc::channel();
+    /// # let broker: Arc<dyn Settle> = Arc::new(Told(sender));
+    /// # let content = Content::from(Message::new(TaskId::new(), "mail.send", ContentType::Json, "{}".into()));
+    /// let (failure, now) = (TaskFailure::new(FailureKind::Error, "smtp is down", 4), UnixMillis::now());
+    /// let epitaph = Epitaph { failure, queue: "mail".into(), first_failed: now, last_failed: now };
+    /// let letter = Delivery::new(content, false, 7, broker).with_epitaph(Some(epitaph));
+    /// assert_eq!(letter.epitaph.as_ref().unwrap().failure.attempts, 4);
+    /// # letter.requeue();
+    /// ```
     pub fn with_epitaph(mut self, epitaph: Option<Epitaph>) -> Self {
         self.epitaph = epitaph;
         self
     }
 
-    /// Done with: the broker forgets it.
+    /// Done with: the broker forgets it. Returns at once; the broker is told behind it.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), taskq_core::BrokerError> {
+    /// # use std::num::NonZeroU16;
+    /// use taskq_core::{Broker, InMemoryBroker, QueueSpec};
+    /// # use taskq_core::{BrokerError, ContentType, Message, Publish, TaskId};
+    /// # fn message(task: &'static str) -> Message { Message::new(TaskId::new(), task, ContentType::Json, "{}".into()) }
+    /// # let (broker, mail) = (InMemoryBroker::new(), QueueSpec::new("mail"));
+    /// # broker.declare(&mail).await?;
+    /// # broker.publish(Publish::new("mail", message("mail.first"))).await?;
+    /// # broker.publish(Publish::new("mail", message("mail.second"))).await?;
+    /// let mut consumer = broker.consume(&mail, NonZeroU16::MIN).await?;
+    /// consumer.next().await.unwrap().ack();
+    /// let second = consumer.next().await.unwrap();
+    /// assert!(matches!(&second.content, taskq_core::Content::Task(message) if message.task == "mail.second"));
+    /// # second.ack();
+    /// # Ok(()) }
+    /// ```
     pub fn ack(self) {
         self.unsettled.ack();
     }
 
-    /// Goes back to its old place in the queue and is delivered again.
+    /// Goes back to its old place in the queue and is delivered again. Returns at once; the broker is told behind it.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), taskq_core::BrokerError> {
+    /// # use std::num::NonZeroU16;
+    /// use taskq_core::{Broker, InMemoryBroker, QueueSpec};
+    /// # use taskq_core::{BrokerError, ContentType, Message, Publish, TaskId};
+    /// # fn message(task: &'static str) -> Message { Message::new(TaskId::new(), task, ContentType::Json, "{}".into()) }
+    /// # let (broker, mail) = (InMemoryBroker::new(), QueueSpec::new("mail"));
+    /// # broker.declare(&mail).await?;
+    /// # broker.publish(Publish::new("mail", message("mail.first"))).await?;
+    /// # broker.publish(Publish::new("mail", message("mail.second"))).await?;
+    /// let mut consumer = broker.consume(&mail, NonZeroU16::MIN).await?;
+    /// let first = consumer.next().await.unwrap();
+    /// let id = first.content.id().cloned();
+    /// first.requeue();
+    /// let again = consumer.next().await.unwrap();
+    /// assert!(again.redelivered && again.content.id() == id.as_ref(), "it is still the first one");
+    /// # again.ack();
+    /// # Ok(()) }
+    /// ```
     pub fn requeue(self) {
         self.unsettled.requeue();
     }
 }
 
 /// Where a [`Consumer`] takes its deliveries from; what a broker implements.
+///
+/// ```
+/// use std::{collections::VecDeque, task::{Context, Poll}};
+/// use taskq_core::{Consumer, Delivery, DeliverySource};
+///
+/// /// Gives what was fetched at once, then ends.
+/// struct Fetched(VecDeque<Delivery>);
+///
+/// impl DeliverySource for Fetched {
+///     fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Option<Delivery>> {
+///         Poll::Ready(self.0.pop_front())
+///     }
+///     fn stop(&mut self) {
+///         self.0.clear(); // dropped, and so given back
+///     }
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// # use std::sync::{Arc, mpsc};
+/// # use taskq_core::{Content, ContentType, Message, Settle, Settlement, TaskId};
+/// # struct Told(mpsc::Sender<(u64, Settlement)>);
+/// # impl Settle for Told { fn settle(&self, tag: u64, settlement: Settlement) { self.0.send((tag, settlement)).unwrap(); } }
+/// # let (sender, told) = mpsc::channel();
+/// # let broker: Arc<dyn Settle> = Arc::new(Told(sender));
+/// # let content = Content::from(Message::new(TaskId::new(), "mail.send", ContentType::Json, "{}".into()));
+/// # let deliveries = [1, 2].map(|tag| Delivery::new(content.clone(), false, tag, broker.clone()));
+/// let mut consumer = Consumer::new(Fetched(deliveries.into()));
+/// consumer.next().await.unwrap().ack();
+/// consumer.stop();
+/// # assert_eq!(told.try_iter().collect::<Vec<_>>(), [(1, Settlement::Ack), (2, Settlement::Requeue)]);
+/// # }
+/// ```
 pub trait DeliverySource: Send {
-    /// The next delivery; `None` after [`DeliverySource::stop`] or when the broker was closed.
+    /// The next delivery; `None` after [`DeliverySource::stop`] or when the broker was closed. Where it is pending,
+    /// `cx` is woken when one may have come.
+    ///
+    /// ```
+    /// use std::task::{Context, Poll};
+    /// use taskq_core::{Delivery, DeliverySource};
+    /// use tokio::sync::mpsc::Receiver;
+    ///
+    /// struct FromConnection(Receiver<Delivery>);
+    ///
+    /// impl DeliverySource for FromConnection {
+    ///     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Delivery>> {
+    ///         self.0.poll_recv(cx)
+    ///     }
+    ///     fn stop(&mut self) {
+    ///         self.0.close();
+    ///         while self.0.try_recv().is_ok() {}
+    ///     }
+    /// }
+    ///
+    /// let (connection, deliveries) = tokio::sync::mpsc::channel(8);
+    /// let mut source = FromConnection(deliveries);
+    /// let mut cx = Context::from_waker(std::task::Waker::noop());
+    /// assert!(source.poll_next(&mut cx).is_pending());
+    /// drop(connection);
+    /// assert!(matches!(source.poll_next(&mut cx), Poll::Ready(None)));
+    /// ```
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Delivery>>;
 
-    /// Takes nothing more; what was not handed out goes back.
+    /// Takes nothing more; what was not handed out goes back. Called once, also when the [`Consumer`] is dropped.
+    ///
+    /// ```
+    /// use std::{sync::{Arc, atomic::{AtomicBool, Ordering}}, task::{Context, Poll}};
+    /// use taskq_core::{Consumer, Delivery, DeliverySource};
+    ///
+    /// #[derive(Clone, Default)]
+    /// struct Never { stopped: Arc<AtomicBool> }
+    ///
+    /// impl DeliverySource for Never {
+    ///     fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Option<Delivery>> {
+    ///         Poll::Pending
+    ///     }
+    ///     fn stop(&mut self) {
+    ///         self.stopped.store(true, Ordering::Release);
+    ///     }
+    /// }
+    ///
+    /// let source = Never::default();
+    /// drop(Consumer::new(source.clone()));
+    /// assert!(source.stopped.load(Ordering::Acquire));
+    /// ```
     fn stop(&mut self);
 }
 
@@ -158,6 +420,26 @@ pub struct Consumer {
 
 impl Consumer {
     /// A consumer of `source`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use std::task::{Context, Poll};
+    /// use taskq_core::{Consumer, Delivery, DeliverySource};
+    ///
+    /// /// A queue that nothing ever comes to.
+    /// struct Closed;
+    ///
+    /// impl DeliverySource for Closed {
+    ///     fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Option<Delivery>> {
+    ///         Poll::Ready(None)
+    ///     }
+    ///     fn stop(&mut self) {}
+    /// }
+    ///
+    /// assert!(Consumer::new(Closed).next().await.is_none());
+    /// # }
+    /// ```
     pub fn new(source: impl DeliverySource + 'static) -> Self {
         Consumer { source: Box::new(source), stopped: false }
     }
@@ -165,21 +447,112 @@ impl Consumer {
     /// A consumer of what a broker's own task sends; `on_stop` tells that task to take nothing more.
     ///
     /// What lies in the channel when the consumer stops is dropped, and so given back.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use taskq_core::{Consumer, Delivery};
+    /// # use std::sync::{Arc, mpsc};
+    /// # use taskq_core::{Content, ContentType, Message, Settle, Settlement, TaskId};
+    /// # struct Told(mpsc::Sender<(u64, Settlement)>);
+    /// # impl Settle for Told { fn settle(&self, tag: u64, settlement: Settlement) { self.0.send((tag, settlement)).unwrap(); } }
+    /// # let (sender, told) = mpsc::channel();
+    /// # let broker: Arc<dyn Settle> = Arc::new(Told(sender));
+    /// # let content = Content::from(Message::new(TaskId::new(), "mail.send", ContentType::Json, "{}".into()));
+    /// use tokio_util::sync::CancellationToken;
+    /// let (incoming, deliveries) = tokio::sync::mpsc::channel(8);
+    /// let stop = CancellationToken::new();
+    /// let mut consumer = Consumer::from_channel(deliveries, { let stop = stop.clone(); move || stop.cancel() });
+    ///
+    /// incoming.send(Delivery::new(content, false, 7, broker)).await.unwrap();
+    /// consumer.next().await.unwrap().ack();
+    /// consumer.stop();
+    /// assert!(stop.is_cancelled());
+    /// # assert_eq!(told.try_iter().collect::<Vec<_>>(), [(7, Settlement::Ack)]);
+    /// # }
+    /// ```
     pub fn from_channel(deliveries: mpsc::Receiver<Delivery>, on_stop: impl FnOnce() + Send + 'static) -> Self {
         Consumer::new(Channel { deliveries, on_stop: Some(Box::new(on_stop)) })
     }
 
-    /// The next delivery; `None` after [`Consumer::stop`] or when the broker was closed. Cancel safe.
+    /// The next delivery; `None` after [`Consumer::stop`] or when the broker was closed. Waits as long as there is
+    /// none. Cancel safe.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), taskq_core::BrokerError> {
+    /// # use std::num::NonZeroU16;
+    /// use taskq_core::{Broker, InMemoryBroker, QueueSpec};
+    /// # use taskq_core::{BrokerError, ContentType, Message, Publish, TaskId};
+    /// # fn message(task: &'static str) -> Message { Message::new(TaskId::new(), task, ContentType::Json, "{}".into()) }
+    /// # let (broker, mail) = (InMemoryBroker::new(), QueueSpec::new("mail"));
+    /// # broker.declare(&mail).await?;
+    /// # broker.publish(Publish::new("mail", message("mail.first"))).await?;
+    /// # broker.publish(Publish::new("mail", message("mail.second"))).await?;
+    /// let mut consumer = broker.consume(&mail, NonZeroU16::MIN).await?;
+    /// let mut taken = 0;
+    /// while let Some(delivery) = consumer.next().await {
+    ///     delivery.ack();
+    ///     taken += 1;
+    ///     if taken == 2 {
+    ///         broker.close().await?;
+    ///     }
+    /// }
+    /// # assert_eq!(taken, 2);
+    /// # Ok(()) }
+    /// ```
     pub async fn next(&mut self) -> Option<Delivery> {
         std::future::poll_fn(|cx| self.poll_next(cx)).await
     }
 
-    /// Polls for the next delivery.
+    /// Polls for the next delivery, for streams and futures written by hand. As [`Consumer::next`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), taskq_core::BrokerError> {
+    /// # use std::num::NonZeroU16;
+    /// use std::future::poll_fn;
+    /// use taskq_core::{Broker, InMemoryBroker, QueueSpec};
+    /// # use taskq_core::{BrokerError, ContentType, Message, Publish, TaskId};
+    /// # fn message(task: &'static str) -> Message { Message::new(TaskId::new(), task, ContentType::Json, "{}".into()) }
+    /// # let (broker, mail) = (InMemoryBroker::new(), QueueSpec::new("mail"));
+    /// # broker.declare(&mail).await?;
+    /// # broker.publish(Publish::new("mail", message("mail.first"))).await?;
+    /// # broker.publish(Publish::new("mail", message("mail.second"))).await?;
+    /// let mut consumer = broker.consume(&mail, NonZeroU16::MIN).await?;
+    /// let first = poll_fn(|cx| consumer.poll_next(cx)).await;
+    /// assert!(first.is_some());
+    /// // With a prefetch of 1 the second one does not come before the first is settled.
+    /// let second = poll_fn(|cx| std::task::Poll::Ready(consumer.poll_next(cx))).await;
+    /// assert!(second.is_pending());
+    /// # Ok(()) }
+    /// ```
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Delivery>> {
         if self.stopped { Poll::Ready(None) } else { self.source.poll_next(cx) }
     }
 
-    /// Takes nothing more from the queue; what was not handed out goes back.
+    /// Takes nothing more from the queue; what was not handed out goes back. Deliveries that were handed out can still
+    /// be settled. Calling it again does nothing.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), taskq_core::BrokerError> {
+    /// # use std::num::NonZeroU16;
+    /// use taskq_core::{Broker, InMemoryBroker, QueueSpec};
+    /// # use taskq_core::{BrokerError, ContentType, Message, Publish, TaskId};
+    /// # fn message(task: &'static str) -> Message { Message::new(TaskId::new(), task, ContentType::Json, "{}".into()) }
+    /// # let (broker, mail) = (InMemoryBroker::new(), QueueSpec::new("mail"));
+    /// # broker.declare(&mail).await?;
+    /// # broker.publish(Publish::new("mail", message("mail.first"))).await?;
+    /// # broker.publish(Publish::new("mail", message("mail.second"))).await?;
+    /// let mut consumer = broker.consume(&mail, NonZeroU16::MIN).await?;
+    /// let delivery = consumer.next().await.unwrap();
+    /// consumer.stop();
+    /// assert!(consumer.next().await.is_none());
+    /// delivery.ack();
+    /// assert_eq!(broker.inspect("mail").await?.ready, 1);
+    /// # Ok(()) }
+    /// ```
     pub fn stop(&mut self) {
         if !self.stopped {
             self.stopped = true;

@@ -5,6 +5,21 @@ use serde::{Deserialize, Serialize};
 use std::{error::Error, fmt};
 
 /// What kind of end a failed task came to.
+///
+/// ```
+/// use taskq_core::{FailureKind, TaskFailure};
+///
+/// /// What an operator should look at.
+/// fn advice(failure: &TaskFailure) -> &'static str {
+///     match failure.kind {
+///         FailureKind::Timeout => "raise the task's `timeout`, or make it faster",
+///         FailureKind::Undecodable | FailureKind::UnknownTask => "producers and workers are of different releases",
+///         FailureKind::Error | FailureKind::Panic => "the task's own code",
+///         _ => "the failure's text",
+///     }
+/// }
+/// assert_eq!(advice(&TaskFailure::new(FailureKind::Panic, "division by zero", 3)), "the task's own code");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -38,6 +53,12 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// The name that travels, such as `unknown_task`.
+    ///
+    /// ```
+    /// use taskq_core::FailureKind;
+    /// let label = ("kind", FailureKind::UnknownTask.as_str()); // of a metric
+    /// assert_eq!(label, ("kind", "unknown_task"));
+    /// ```
     pub fn as_str(self) -> &'static str {
         match self {
             FailureKind::Error => "error",
@@ -56,6 +77,12 @@ impl FailureKind {
     }
 
     /// The kind of that name; [`FailureKind::Unknown`] if there is none.
+    ///
+    /// ```
+    /// use taskq_core::FailureKind;
+    /// assert_eq!(FailureKind::parse("timeout"), FailureKind::Timeout);
+    /// assert_eq!(FailureKind::parse("of_a_newer_release"), FailureKind::Unknown);
+    /// ```
     pub fn parse(name: &str) -> Self {
         use FailureKind as K;
         let all = [
@@ -107,12 +134,27 @@ pub struct TaskFailure {
 }
 
 impl TaskFailure {
-    /// A failure without sources.
+    /// A failure without sources. A text of more than 4 KiB is cut.
+    ///
+    /// ```
+    /// use taskq_core::{FailureKind, TaskFailure};
+    /// let failure = TaskFailure::new(FailureKind::Expired, "the task was not run in time", 0);
+    /// assert_eq!(failure.to_string(), "task failed without a run (expired): the task was not run in time");
+    /// ```
     pub fn new(kind: FailureKind, message: impl Into<String>, attempts: u32) -> Self {
         TaskFailure { kind, message: shortened(message.into()), chain: Vec::new(), attempts }
     }
 
-    /// A failure with an error's text and those of its sources.
+    /// A failure with an error's text and those of its sources: at most eight of them, each text at most 4 KiB.
+    ///
+    /// ```
+    /// use taskq_core::{BoxError, BrokerError, FailureKind, TaskFailure};
+    /// let refused: BoxError = "connection refused".into();
+    /// let error = BrokerError::Unreachable { address: "mq:5672".into(), source: Some(refused) };
+    /// let failure = TaskFailure::from_error(FailureKind::Error, &error, 4);
+    /// assert!(failure.message.starts_with("cannot reach the broker at mq:5672"));
+    /// assert_eq!(failure.chain, ["connection refused"]);
+    /// ```
     pub fn from_error(kind: FailureKind, error: &(dyn Error + 'static), attempts: u32) -> Self {
         let message = shortened(error.to_string());
         let mut chain: Vec<String> = Vec::new();

@@ -39,7 +39,7 @@ impl Current {
 
 impl App {
     /// Runs `body` with this app as the one that `kiq` goes to. Does not reach behind `tokio::spawn`: use
-    /// [`spawn`] there, or [`InApp::in_app`].
+    /// [`spawn`] there, or [`InApp::in_app`]. Resolves to what `body` does; dropping the future drops `body`.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -54,11 +54,34 @@ impl App {
     }
 
     /// The app that a `kiq` here would go to: the scope's, else the process's.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// use taskq_core::prelude::*;
+    /// assert!(App::current().is_none(), "nothing has started in this process");
+    /// let app = InMemoryBroker::new().with_default_queue("mail");
+    /// let queue = app.scope(async { App::current().unwrap().default_queue().to_owned() }).await;
+    /// assert_eq!(queue, "mail");
+    /// # Ok(()) }
+    /// ```
     pub fn current() -> Option<App> {
         Current::get().map(|current| current.app).or_else(App::process_default)
     }
 
-    /// Makes this the app of the process, in place of the first one that started.
+    /// Makes this the app of the process, in place of the first one that started. It is so until it is shut down, or
+    /// until another one is made the default.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// use taskq_core::prelude::*;
+    /// let (first, second) = (InMemoryBroker::new().into_app(), InMemoryBroker::new().with_default_queue("mail"));
+    /// first.startup().await?;
+    /// second.make_default();
+    /// assert_eq!(App::current().unwrap().default_queue(), "mail");
+    /// # Ok(()) }
+    /// ```
     pub fn make_default(&self) {
         *PROCESS_DEFAULT.write().unwrap_or_else(PoisonError::into_inner) = Some(self.clone());
     }
@@ -117,7 +140,27 @@ where
 /// # }
 /// ```
 pub trait InApp: Future + Sized {
-    /// Runs this future with `app` as the one that `kiq` goes to; for futures that are spawned elsewhere.
+    /// Runs this future with `app` as the one that `kiq` goes to; for futures that are spawned elsewhere. Resolves to
+    /// what this future does; dropping it drops this future.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// use taskq_core::prelude::*;
+    /// use tokio::task::JoinSet;
+    /// # use taskq_core::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+    /// # struct Ping;
+    /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
+    /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+    /// # fn ping() -> Call<Ping> { Call::new(()) }
+    /// let app = InMemoryBroker::new().register::<Ping>();
+    /// let mut sending = JoinSet::new();
+    /// for _ in 0..3 {
+    ///     sending.spawn(ping.kiq().in_app(&app));
+    /// }
+    /// assert!(sending.join_all().await.iter().all(Result::is_ok));
+    /// # Ok(()) }
+    /// ```
     fn in_app(self, app: &App) -> impl Future<Output = Self::Output> + use<Self> {
         app.scope(self)
     }

@@ -13,6 +13,19 @@ use crate::{broker::Broker, error::BoxError};
 pub trait IntoApp {
     /// The app.
     ///
+    /// ```
+    /// use std::env;
+    /// use taskq_core::{BoxError, IntoApp, prelude::*};
+    ///
+    /// fn broker() -> Result<InMemoryBroker, env::VarError> {
+    ///     let capacity = env::var("MAIL_CAPACITY")?;
+    ///     Ok(InMemoryBroker::new().capacity(capacity.parse().unwrap_or(1_000)))
+    /// }
+    ///
+    /// let no_app: BoxError = broker().try_into_app().unwrap_err();
+    /// assert_eq!(no_app.to_string(), "environment variable not found");
+    /// ```
+    ///
     /// # Errors
     /// The function's own error.
     fn try_into_app(self) -> Result<App, BoxError>;

@@ -19,10 +19,30 @@ type Handles<R> = Result<Vec<TaskHandle<R>>, KiqManyError<R>>;
 
 impl App {
     /// Hands calls over, up to 1,000 of them in flight, taking them from the iterator as it goes. Resolves to all
-    /// handles, in order, when every one is confirmed. All go to this app; a [`Kiq`](crate::Kiq) keeps its other options.
+    /// handles, in order, when every one is confirmed. All go to this app; a [`Kiq`](crate::Kiq) keeps its other
+    /// options.
     ///
-    /// # Errors
-    /// [`KiqManyError`] with one answer per call, if any of them was not handed over. The others were.
+    /// Each call has a publish timeout of its own, from when it is taken. Dropping the future takes no further calls;
+    /// of those in flight it leaves open whether they were sent, as with a [`Kiq`](crate::Kiq).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// use taskq_core::prelude::*;
+    /// # use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # struct Square;
+    /// # impl Task for Square { type Args = u64; type Output = u64; type Returns = u64; const NAME: &'static str = "square"; const CONFIG: TaskConfig = TaskConfig::new(); }
+    /// # impl Run for Square { fn run(_: TaskContext, n: u64) -> BoxFuture<'static, Result<u64, BoxError>> { Box::pin(async move { Ok(n * n) }) } }
+    /// # fn square(n: u64) -> Call<Square> { Call::new(n) }
+    /// let app = InMemoryBroker::new().register::<Square>();
+    /// let handles = app.kiq_many((1..=100).map(square)).await?;
+    /// let mut sum = 0;
+    /// for handle in handles {
+    ///     sum += handle.wait_result().await?.into_value()?;
+    /// }
+    /// assert_eq!(sum, 338_350);
+    /// # Ok(()) }
+    /// ```
     pub fn kiq_many<I>(&self, calls: I) -> impl Future<Output = Handles<OutputOf<I>>> + Send + use<I>
     where
         I: IntoIterator<IntoIter: Send>,

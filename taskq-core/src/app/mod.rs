@@ -32,8 +32,8 @@ use tokio::sync::OnceCell;
 
 /// Everything that producers and workers of one application share. Cheap to clone: clones are the same app.
 ///
-/// Building it does no I/O and never fails; [`App::startup`] connects, declares and checks. The `with_..` methods give a
-/// new app, which has not started.
+/// Building it does no I/O and never fails; [`App::startup`] connects, declares and checks. The `with_..` methods give
+/// a new app, which has not started.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -83,7 +83,14 @@ struct Live {
 }
 
 impl App {
-    /// An app on this broker, with the broker's own result backend if it has one.
+    /// An app on this broker, with the broker's own result backend if it has one. The same as
+    /// [`BrokerExt::into_app`].
+    ///
+    /// ```
+    /// use taskq_core::prelude::*;
+    /// let app = App::new(InMemoryBroker::new());
+    /// assert_eq!(app.default_queue(), "taskq");
+    /// ```
     pub fn new(broker: impl Broker) -> Self {
         let results = broker.default_results();
         let config = Config {
@@ -107,36 +114,123 @@ impl App {
     }
 
     /// The broker.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// use taskq_core::prelude::*;
+    /// let app = InMemoryBroker::new().with_queue(QueueSpec::new("mail"));
+    /// app.startup().await?;
+    /// let mail = app.broker().inspect("mail").await?;
+    /// assert_eq!(mail.ready, 0);
+    /// # Ok(()) }
+    /// ```
     pub fn broker(&self) -> &Arc<dyn Broker> {
         &self.config.broker
     }
 
     /// The result backend, if there is one.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// use taskq_core::{TaskId, prelude::*};
+    /// # use taskq_core::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+    /// # struct Ping;
+    /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
+    /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+    /// # fn ping() -> Call<Ping> { Call::new(()) }
+    /// let app = InMemoryBroker::new().register::<Ping>();
+    /// ping.kiq().task_id("first").on(&app).await?.wait_result().await?;
+    /// let results = app.results().unwrap();
+    /// assert!(results.fetch(&TaskId::from("first")).await?.is_some());
+    /// # Ok(()) }
+    /// ```
     pub fn results(&self) -> Option<&Arc<dyn ResultBackend>> {
         self.config.results.as_ref()
     }
 
-    /// The app's values.
+    /// The app's values, as [`App::with_state`] gave them.
+    ///
+    /// ```
+    /// use taskq_core::prelude::*;
+    /// struct Greeting(&'static str);
+    /// let app = InMemoryBroker::new().with_state(Greeting("hello"));
+    /// assert_eq!(app.state().get::<Greeting>().unwrap().0.0, "hello");
+    /// ```
     pub fn state(&self) -> &StateMap {
         &self.config.state
     }
 
-    /// A worker for this app, to be run with [`Worker::run_until`].
+    /// A worker for this app, to be run with [`Worker::run_until`]. While it runs, the app of an in-memory broker runs
+    /// no tasks by itself.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// use taskq_core::prelude::*;
+    /// # use taskq_core::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+    /// # struct Ping;
+    /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
+    /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+    /// # fn ping() -> Call<Ping> { Call::new(()) }
+    /// let app = InMemoryBroker::new().without_worker().register::<Ping>();
+    /// let handle = ping.kiq().on(&app).await?;
+    /// app.worker().concurrency(4).run_until(handle.wait_result()).await?;
+    /// assert_eq!(app.broker().inspect("taskq").await?.ready, 0);
+    /// # Ok(()) }
+    /// ```
     pub fn worker(&self) -> Worker {
         Worker::new(self.clone())
     }
 
     /// The dead letters of `queue`: to be listed, shown and replayed.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// use taskq_core::prelude::*;
+    /// let app = InMemoryBroker::new().with_queue(QueueSpec::new("mail"));
+    /// app.startup().await?;
+    /// let letters = app.dead_letters("mail");
+    /// assert_eq!(letters.count().await?, 0);
+    /// # Ok(()) }
+    /// ```
     pub fn dead_letters(&self, queue: impl Into<String>) -> DeadLetters {
         DeadLetters::new(self.clone(), queue.into())
     }
 
-    /// The queue of tasks that name none.
+    /// The queue of tasks that name none: `taskq`, unless [`App::with_default_queue`] said otherwise.
+    ///
+    /// ```
+    /// use taskq_core::prelude::*;
+    /// let app = InMemoryBroker::new().into_app();
+    /// assert_eq!(app.default_queue(), taskq_core::defaults::QUEUE);
+    /// assert_eq!(app.with_default_queue("mail").default_queue(), "mail");
+    /// ```
     pub fn default_queue(&self) -> &str {
         &self.config.default_queue
     }
 
     /// The queue that `task` goes to, unless a call says otherwise.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig, prelude::*};
+    /// # struct Resize;
+    /// # impl Task for Resize { type Args = (); type Output = (); type Returns = (); const NAME: &'static str = "images.resize"; const CONFIG: TaskConfig = TaskConfig::new().queue("images"); }
+    /// # impl Run for Resize { fn run(_: TaskContext, _: ()) -> BoxFuture<'static, Result<(), BoxError>> { Box::pin(async { Ok(()) }) } }
+    /// # struct Ping;
+    /// # impl Task for Ping { type Args = (); type Output = (); type Returns = (); const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
+    /// # impl Run for Ping { fn run(_: TaskContext, _: ()) -> BoxFuture<'static, Result<(), BoxError>> { Box::pin(async { Ok(()) }) } }
+    /// // `Resize` is a task of `#[task(queue = "images")]`, `Ping` names no queue.
+    /// let app = InMemoryBroker::new().register::<Resize>().register::<Ping>();
+    /// let tasks = app.tasks()?;
+    /// let queues: Vec<_> = tasks.iter().map(|task| (task.name, app.queue_of(task))).collect();
+    /// assert_eq!(queues, [("images.resize", "images"), ("ping", "taskq")]);
+    /// # Ok(()) }
+    /// ```
     pub fn queue_of(&self, task: &TaskDef) -> &str {
         task.config.queue.unwrap_or(&self.config.default_queue)
     }

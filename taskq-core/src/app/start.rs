@@ -15,13 +15,30 @@ pub(super) struct Started {
 }
 
 impl App {
-    /// Connects, declares the queues of the registered tasks and of `with_queue`, and checks that all that was asked for
-    /// can be had. Calling it again does nothing. The first app that starts becomes the default of the process.
+    /// Connects, declares the queues of the registered tasks and of `with_queue`, and checks that all that was asked
+    /// for can be had. Resolves when that is done; calling it again does nothing. The first app that starts becomes the
+    /// default of the process. A `kiq` and a worker start their app by themselves; this finds what is wrong before the
+    /// first of them.
+    ///
+    /// Cancel safe: an app whose start was dropped has not started, and can be started again.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// use taskq_core::{WorkerError, prelude::*};
+    /// let app = InMemoryBroker::new().with_queue(QueueSpec::new("mail.#"));
+    /// let error = app.startup().await.unwrap_err();
+    /// assert!(matches!(&error, WorkerError::Invalid { what, .. } if what.contains("mail.#")), "{error}");
+    ///
+    /// let app = InMemoryBroker::new().with_queue(QueueSpec::new("mail"));
+    /// app.startup().await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// [`WorkerError`]: duplicate task names with both locations, names that cannot be used, options that the broker or
-    /// the result backend cannot honour, a queue that exists with other arguments, an unreachable broker;
-    /// [`BrokerError::Closed`] after [`App::shutdown`].
+    /// the result backend cannot honour, a queue that exists with other arguments, an unreachable broker or result
+    /// store; [`BrokerError::Closed`] after [`App::shutdown`].
     pub async fn startup(&self) -> Result<(), WorkerError> {
         if self.embedded().is_stopped() {
             return Err(BrokerError::Closed.into());
@@ -32,7 +49,28 @@ impl App {
     }
 
     /// Ends the tasks that run in this process's own app, and disconnects. Does not wait for them: `wait_idle` of the
-    /// in-memory broker does. What was not done goes back to its queue.
+    /// in-memory broker does. What was not done goes back to its queue. An app that was shut down does not start again.
+    ///
+    /// Resolves when the broker has disconnected. Dropping the future leaves open how far that came; it can be called
+    /// again.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// use taskq_core::prelude::*;
+    /// # use taskq_core::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+    /// # struct Ping;
+    /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
+    /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+    /// # fn ping() -> Call<Ping> { Call::new(()) }
+    /// let broker = InMemoryBroker::new();
+    /// let app = broker.clone().register::<Ping>();
+    /// ping.kiq().on(&app).await?;
+    /// broker.wait_idle().await;
+    /// app.shutdown().await?;
+    /// assert!(ping.kiq().on(&app).await.is_err(), "the broker is closed");
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// Disconnecting did not go as it should; the app has ended all the same.
@@ -122,6 +160,23 @@ impl App {
 
     /// The registered tasks, by name.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// use taskq_core::prelude::*;
+    /// # use taskq_core::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+    /// # struct Ping;
+    /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
+    /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+    /// # fn ping() -> Call<Ping> { Call::new(()) }
+    /// let app = InMemoryBroker::new().register::<Ping>();
+    /// for task in app.tasks()? {
+    ///     println!("{} at {}, {} retries", task.name, task.location, task.config.retry);
+    /// }
+    /// # assert_eq!(app.tasks()?.len(), 1);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// [`WorkerError::DuplicateTask`] with both locations.
     pub fn tasks(&self) -> Result<Vec<TaskDef>, WorkerError> {
@@ -132,6 +187,18 @@ impl App {
     }
 
     /// The queues that this app declares. Empty before it has started.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// use taskq_core::prelude::*;
+    /// let app = InMemoryBroker::new().with_queue(QueueSpec::new("mail").priorities(10));
+    /// assert!(app.queues().is_empty());
+    /// app.startup().await?;
+    /// let names: Vec<_> = app.queues().iter().map(QueueSpec::name).collect();
+    /// assert_eq!(names, ["mail", "taskq"]);
+    /// # Ok(()) }
+    /// ```
     pub fn queues(&self) -> &[QueueSpec] {
         self.live.started.get().map(|started| started.queues.as_slice()).unwrap_or_default()
     }

@@ -5,6 +5,20 @@ use super::BoxError;
 /// A broker could not do what it was asked.
 ///
 /// The text names the thing and says what to do; [`std::error::Error::source`] keeps the cause.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), taskq_core::BrokerError> {
+/// use taskq_core::{Broker, BrokerError, QueueSpec, prelude::*};
+/// # let broker = InMemoryBroker::new();
+/// match broker.declare(&QueueSpec::new("mail")).await {
+///     Ok(()) => println!("the queue is there"),
+///     Err(BrokerError::Mismatch { queue, argument, .. }) => println!("{queue} is there with another {argument}"),
+///     Err(error) if error.is_retryable() => println!("try again: {error}"),
+///     Err(error) => return Err(error),
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BrokerError {
@@ -100,6 +114,12 @@ pub enum BrokerError {
 
 impl BrokerError {
     /// Whether the same call may succeed later without anything being changed.
+    ///
+    /// ```
+    /// use taskq_core::BrokerError;
+    /// let full = BrokerError::Full { queue: "mail".into() };
+    /// assert!(full.is_retryable() && !BrokerError::Closed.is_retryable());
+    /// ```
     pub fn is_retryable(&self) -> bool {
         match self {
             BrokerError::Unreachable { .. }
@@ -117,7 +137,14 @@ impl BrokerError {
         }
     }
 
-    /// An error that no other variant describes.
+    /// An error that no other variant describes, without a source. It counts as one that may pass.
+    ///
+    /// ```
+    /// use taskq_core::BrokerError;
+    /// let error = BrokerError::other("the disk of the queue's file is full; make room");
+    /// assert!(matches!(error, BrokerError::Other { source: None, .. }));
+    /// assert_eq!(error.to_string(), "the disk of the queue's file is full; make room");
+    /// ```
     pub fn other(message: impl Into<String>) -> Self {
         BrokerError::Other { message: message.into(), source: None }
     }

@@ -145,12 +145,28 @@ pub enum KiqError {
 }
 
 impl KiqError {
-    /// A send middleware's refusal.
+    /// A send middleware's refusal: the task's name, and why it is not sent.
+    ///
+    /// ```
+    /// use taskq_core::{BoxFuture, KiqError, Message, SendNext};
+    /// fn office_hours(message: Message, _: SendNext<'_>) -> BoxFuture<'_, Result<(), KiqError>> {
+    ///     Box::pin(async move { Err(KiqError::refused(message.task, "the office is closed")) })
+    /// }
+    /// # assert_eq!(KiqError::refused("ping", "the office is closed").to_string(), "task `ping` was refused: the office is closed");
+    /// ```
     pub fn refused(task: impl Into<String>, reason: impl Into<String>) -> Self {
         KiqError::Refused { task: task.into(), reason: reason.into() }
     }
 
-    /// Whether the same call may succeed later without anything being changed.
+    /// Whether the same call may succeed later without anything being changed. After [`KiqError::Unknown`] it should be
+    /// made with the same id, since the task may have been sent.
+    ///
+    /// ```
+    /// use taskq_core::KiqError;
+    /// let full = KiqError::QueueFull { task: "mail.send".into(), queue: "mail".into() };
+    /// let unknown = KiqError::UnknownQueue { task: "mail.send".into(), queue: "mial".into() };
+    /// assert!(full.is_retryable() && !unknown.is_retryable());
+    /// ```
     pub fn is_retryable(&self) -> bool {
         match self {
             KiqError::QueueFull { .. }
@@ -177,6 +193,29 @@ impl KiqError {
 }
 
 /// Some calls of a `kiq_many` could not be handed over. Nothing that was confirmed is hidden.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> taskq_core::Result<()> {
+/// use taskq_core::{KiqError, prelude::*};
+/// # use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig};
+/// # struct Ping;
+/// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
+/// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+/// # fn ping() -> Call<Ping> { Call::new(()) }
+/// # let app = InMemoryBroker::new().register::<Ping>();
+/// let calls = [ping().kiq(), ping().kiq().queue("nowhere")];
+/// let error = app.kiq_many(calls).await.unwrap_err();
+/// for outcome in error.outcomes() {
+///     match outcome {
+///         Ok(handle) => println!("sent as {}", handle.id()),
+///         Err(KiqError::UnknownQueue { queue, .. }) => println!("there is no queue {queue}"),
+///         Err(error) => println!("not sent: {error}"),
+///     }
+/// }
+/// # assert_eq!(error.failed(), 1);
+/// # Ok(()) }
+/// ```
 pub struct KiqManyError<R = ()> {
     outcomes: Vec<Result<TaskHandle<R>, KiqError>>,
 }
@@ -187,16 +226,70 @@ impl<R> KiqManyError<R> {
     }
 
     /// What became of each call, in order.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// use taskq_core::prelude::*;
+    /// # use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # struct Ping;
+    /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
+    /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+    /// # fn ping() -> Call<Ping> { Call::new(()) }
+    /// # let app = InMemoryBroker::new().register::<Ping>();
+    /// let calls = [ping().kiq(), ping().kiq().queue("nowhere")];
+    /// let error = app.kiq_many(calls).await.unwrap_err();
+    /// for (place, outcome) in error.outcomes().iter().enumerate() {
+    ///     println!("call {place}: {}", if outcome.is_ok() { "sent" } else { "not sent" });
+    /// }
+    /// # assert!(error.outcomes()[0].is_ok() && error.outcomes()[1].is_err());
+    /// # Ok(()) }
+    /// ```
     pub fn outcomes(&self) -> &[Result<TaskHandle<R>, KiqError>] {
         &self.outcomes
     }
 
     /// The same, by value.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// use taskq_core::prelude::*;
+    /// # use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # struct Ping;
+    /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
+    /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+    /// # fn ping() -> Call<Ping> { Call::new(()) }
+    /// # let app = InMemoryBroker::new().register::<Ping>();
+    /// let calls = [ping().kiq(), ping().kiq().queue("nowhere")];
+    /// let error = app.kiq_many(calls).await.unwrap_err();
+    /// for handle in error.into_outcomes().into_iter().flatten() {
+    ///     assert_eq!(handle.wait_result().await?.into_value()?, 1); // what was sent runs all the same
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn into_outcomes(self) -> Vec<Result<TaskHandle<R>, KiqError>> {
         self.outcomes
     }
 
     /// How many calls were not handed over.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// use taskq_core::prelude::*;
+    /// # use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # struct Ping;
+    /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
+    /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+    /// # fn ping() -> Call<Ping> { Call::new(()) }
+    /// # let app = InMemoryBroker::new().register::<Ping>();
+    /// let calls = [ping().kiq(), ping().kiq().queue("nowhere")];
+    /// let error = app.kiq_many(calls).await.unwrap_err();
+    /// assert_eq!((error.failed(), error.outcomes().len()), (1, 2));
+    /// assert_eq!(error.to_string(), "1 of 2 calls were not sent; `outcomes()` has one answer per call");
+    /// # Ok(()) }
+    /// ```
     pub fn failed(&self) -> usize {
         self.outcomes.iter().filter(|outcome| outcome.is_err()).count()
     }
@@ -206,6 +299,25 @@ impl<R> KiqManyError<R> {
     }
 
     /// The same without the result's type, which [`TaskHandle::typed`] gives back.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// use taskq_core::{KiqManyError, prelude::*};
+    /// # use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # struct Ping;
+    /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
+    /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+    /// # fn ping() -> Call<Ping> { Call::new(()) }
+    /// # let app = InMemoryBroker::new().register::<Ping>();
+    /// let calls = [ping().kiq(), ping().kiq().queue("nowhere")];
+    /// let error: KiqManyError = app.kiq_many(calls).await.unwrap_err().untyped(); // as `?` does it
+    /// for handle in error.into_outcomes().into_iter().flatten() {
+    ///     let attempt: u32 = handle.typed().wait_result().await?.into_value()?;
+    ///     assert_eq!(attempt, 1);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn untyped(self) -> KiqManyError {
         let outcomes = self.outcomes.into_iter().map(|outcome| outcome.map(TaskHandle::typed));
         KiqManyError { outcomes: outcomes.collect() }

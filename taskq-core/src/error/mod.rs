@@ -16,12 +16,60 @@ pub use worker::WorkerError;
 use crate::failure::TaskFailure;
 
 /// An error of any kind, as handlers return it and `source()` keeps it.
+///
+/// ```
+/// use taskq_core::BoxError;
+/// async fn fetch(port: &str) -> Result<u16, BoxError> {
+///     let port: u16 = port.parse()?; // any error turns into it
+///     if port == 0 {
+///         return Err("port 0 is none".into()); // and so does text
+///     }
+///     Ok(port)
+/// }
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// # assert_eq!(fetch("80").await.unwrap(), 80);
+/// # assert!(fetch("0").await.is_err() && fetch("http").await.is_err());
+/// # });
+/// ```
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// `Result` with [`Error`] unless another is named.
+///
+/// ```
+/// use taskq_core::{ResultError, TaskHandle};
+/// async fn value(handle: TaskHandle<i64>) -> taskq_core::Result<i64> {
+///     Ok(handle.wait_result().timeout("10s").await?.into_value()?)
+/// }
+/// async fn is_done(handle: TaskHandle<i64>) -> taskq_core::Result<bool, ResultError> {
+///     Ok(handle.status().await?.is_final())
+/// }
+/// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Whatever can go wrong with taskq: one variant per boundary, so that `?` works across all of them.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> taskq_core::Result<()> {
+/// use taskq_core::{Error, prelude::*};
+/// # use taskq_core::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+/// # struct Ping;
+/// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
+/// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+/// # fn ping() -> Call<Ping> { Call::new(()) }
+/// async fn ping_and_wait(app: &App, queue: &str) -> taskq_core::Result<u32> {
+///     Ok(ping.kiq().queue(queue).on(app).await?.wait_result().timeout("10s").await?.into_value()?)
+/// }
+///
+/// let app = InMemoryBroker::new().register::<Ping>();
+/// match ping_and_wait(&app, "nowhere").await {
+///     Ok(attempt) => println!("answered at attempt {attempt}"),
+///     Err(Error::Task(failure)) => println!("it ran and failed: {failure}"),
+///     Err(Error::Result(error)) => println!("it was sent, its result is not known: {error}"),
+///     Err(error) => assert!(matches!(error, Error::Kiq(_)), "it was not sent: {error}"),
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -5,6 +5,20 @@ use crate::id::TaskId;
 use std::time::Duration;
 
 /// A result could not be had. A task that failed is not such an error: its failure is its result.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> taskq_core::Result<()> {
+/// use taskq_core::{ResultError, prelude::*};
+/// # let app = InMemoryBroker::new().into_app();
+/// let handle: TaskHandle<i64> = TaskHandle::attach(&app, "order-17");
+/// match handle.wait_result().timeout("20ms").await {
+///     Ok(result) => println!("{:?}", result.into_value()),
+///     Err(ResultError::Timeout { limit, .. }) => println!("nothing within {limit:?}: ask again later"),
+///     Err(error) => return Err(error.into()),
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResultError {
@@ -62,6 +76,18 @@ pub enum ResultError {
 
 impl ResultError {
     /// Whether the same call may succeed later without anything being changed.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// use taskq_core::prelude::*;
+    /// # let app = InMemoryBroker::new().into_app();
+    /// let handle: TaskHandle<i64> = TaskHandle::attach(&app, "order-17");
+    /// let timeout = handle.wait_result().timeout("20ms").await.unwrap_err();
+    /// let wrong_limit = handle.wait_result().timeout("a while").await.unwrap_err();
+    /// assert!(timeout.is_retryable() && !wrong_limit.is_retryable());
+    /// # Ok(()) }
+    /// ```
     pub fn is_retryable(&self) -> bool {
         matches!(self, ResultError::Timeout { .. } | ResultError::Store { .. })
     }

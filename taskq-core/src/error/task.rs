@@ -6,7 +6,8 @@ use std::{error::Error, fmt, time::Duration};
 
 /// A handler's error that says more than "it failed".
 ///
-/// Any other error is retried as the task's attributes say. The mark is found through boxes, `anyhow` and `.context(..)`.
+/// Any other error is retried as the task's attributes say. The mark is found through boxes, `anyhow` and
+/// `.context(..)`.
 ///
 /// ```
 /// use taskq_core::TaskError;
@@ -40,7 +41,27 @@ struct ControlError {
 }
 
 impl TaskError {
-    /// No retry can help: the task fails now.
+    /// No retry can help: the task fails now, with [`FailureKind::Permanent`](crate::FailureKind::Permanent), as if its
+    /// retries were used up.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// use taskq_core::{FailureKind, prelude::*};
+    /// async fn work(_: TaskContext) -> Result<(), TaskError> {
+    ///     Err(TaskError::permanent("there is no such customer"))
+    /// }
+    /// # use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # struct Work;
+    /// # impl Task for Work { type Args = (); type Output = (); type Returns = (); const NAME: &'static str = "work"; const CONFIG: TaskConfig = TaskConfig::new().retry(3); }
+    /// # impl Run for Work { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<(), BoxError>> { Box::pin(async move { work(ctx).await.map_err(Into::into) }) } }
+    /// # let broker = InMemoryBroker::new();
+    /// # let app = broker.clone().register::<Work>();
+    /// let result = Call::<Work>::new(()).kiq().on(&app).await?.wait_result().await?; // `Work` has `retry = 3`
+    /// assert_eq!(result.attempts(), 1);
+    /// assert_eq!(result.into_value().unwrap_err().kind, FailureKind::Permanent);
+    /// # Ok(()) }
+    /// ```
     pub fn permanent(error: impl Into<BoxError>) -> Self {
         TaskError::new(Control::Permanent, error)
     }
@@ -48,6 +69,30 @@ impl TaskError {
     /// The next run is due after `delay`, a [`Duration`] or text such as `"15m"`. How often stays `retry = N`.
     ///
     /// Text that is not a duration leaves the delay to the task's back-off, and is logged as an error.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// # tokio::time::pause();
+    /// use std::time::Duration;
+    /// use taskq_core::prelude::*;
+    /// async fn work(ctx: TaskContext) -> Result<(), TaskError> {
+    ///     match ctx.attempt() {
+    ///         1 => Err(TaskError::retry_in("429 Too Many Requests", Duration::from_secs(90))),
+    ///         _ => Ok(()),
+    ///     }
+    /// }
+    /// # use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # struct Work;
+    /// # impl Task for Work { type Args = (); type Output = (); type Returns = (); const NAME: &'static str = "work"; const CONFIG: TaskConfig = TaskConfig::new().retry(3); }
+    /// # impl Run for Work { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<(), BoxError>> { Box::pin(async move { work(ctx).await.map_err(Into::into) }) } }
+    /// # let broker = InMemoryBroker::new();
+    /// # let app = broker.clone().register::<Work>();
+    /// let began = tokio::time::Instant::now();
+    /// let result = Call::<Work>::new(()).kiq().on(&app).await?.wait_result().await?;
+    /// assert!(result.is_ok() && began.elapsed() >= Duration::from_secs(90));
+    /// # Ok(()) }
+    /// ```
     pub fn retry_in(error: impl Into<BoxError>, delay: impl IntoSpan) -> Self {
         match delay.into_span() {
             Ok(delay) => TaskError::new(Control::RetryIn(delay), error),
@@ -59,6 +104,25 @@ impl TaskError {
     }
 
     /// The task is given up on without a dead letter: recorded as discarded.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// use taskq_core::{TaskStatus, prelude::*};
+    /// async fn work(_: TaskContext) -> Result<(), TaskError> {
+    ///     Err(TaskError::discard("the order was cancelled meanwhile"))
+    /// }
+    /// # use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # struct Work;
+    /// # impl Task for Work { type Args = (); type Output = (); type Returns = (); const NAME: &'static str = "work"; const CONFIG: TaskConfig = TaskConfig::new().retry(3); }
+    /// # impl Run for Work { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<(), BoxError>> { Box::pin(async move { work(ctx).await.map_err(Into::into) }) } }
+    /// # let broker = InMemoryBroker::new();
+    /// # let app = broker.clone().register::<Work>();
+    /// let result = Call::<Work>::new(()).kiq().on(&app).await?.wait_result().await?;
+    /// assert_eq!((result.status(), result.attempts()), (TaskStatus::Discarded, 1));
+    /// assert!(broker.dead_letters("taskq").is_empty());
+    /// # Ok(()) }
+    /// ```
     pub fn discard(error: impl Into<BoxError>) -> Self {
         TaskError::new(Control::Discard, error)
     }

@@ -3,6 +3,28 @@
 use super::{BoxError, BrokerError, ResultError};
 
 /// The app or its worker could not start, or could not end well. Wrong set-up is found before anything is consumed.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use taskq_core::{WorkerError, prelude::*};
+/// # let app = InMemoryBroker::new().into_app();
+/// # let stop = std::future::pending::<()>();
+/// let code = match app.worker().run_until(stop).await {
+///     Ok(()) => 0,
+///     Err(WorkerError::Abandoned { in_flight }) => {
+///         eprintln!("{in_flight} tasks were given back");
+///         1
+///     }
+///     Err(error) => {
+///         eprintln!("{error}"); // "no task is registered; .." for an app without tasks
+///         2
+///     }
+/// };
+/// # assert_eq!(code, 2);
+/// # assert!(matches!(app.worker().run_until(std::future::pending::<()>()).await, Err(WorkerError::NoTasks)));
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkerError {
