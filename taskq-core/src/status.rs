@@ -41,7 +41,15 @@ pub enum TaskStatus {
 }
 
 impl TaskStatus {
-    /// Whether nothing further will happen to the task.
+    /// Whether nothing further will happen to the task, short of a replay from the dead letters.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use taskq_core::{TaskStatus, UnixMillis};
+    /// let due = UnixMillis::now() + Duration::from_secs(60);
+    /// assert!(!TaskStatus::Retrying { attempt: 2, due }.is_final());
+    /// assert!(TaskStatus::Discarded.is_final());
+    /// ```
     pub fn is_final(self) -> bool {
         use TaskStatus as S;
         matches!(self, S::Done | S::Failed | S::Discarded | S::Cancelled | S::Expired)
