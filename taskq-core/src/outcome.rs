@@ -12,9 +12,22 @@ use std::time::Duration;
 /// What happened when a task ran. Every middleware sees it.
 ///
 /// ```
-/// use taskq_core::Outcome;
-/// let outcome = Outcome::failed("the tenant has no quota left");
-/// assert!(!outcome.is_done());
+/// use taskq_core::{BoxFuture, Next, Outcome, TaskContext};
+///
+/// fn log<'a>(ctx: &'a TaskContext, next: Next<'a>) -> BoxFuture<'a, Outcome> {
+///     Box::pin(async move {
+///         let outcome = next.run(ctx).await;
+///         match &outcome {
+///             Outcome::Done(value) => println!("{} gave {} bytes", ctx.task_name(), value.len()),
+///             Outcome::Failed(error) => println!("{} failed: {error}", ctx.task_name()),
+///             Outcome::TimedOut(limit) => println!("{} took longer than {limit:?}", ctx.task_name()),
+///             other => println!("{}: {other:?}", ctx.task_name()),
+///         }
+///         outcome
+///     })
+/// }
+/// # fn is_middleware(_: impl taskq_core::Middleware) {}
+/// # is_middleware(log);
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]
@@ -31,7 +44,8 @@ pub enum Outcome {
     Undecodable(String),
     /// The task returned a value that cannot be stored; it did its work.
     Unstorable(String),
-    /// The worker is stopping and took the run back; the task will run again elsewhere.
+    /// The worker is stopping and took the run back; the task will run again elsewhere. Observers see it; a middleware's
+    /// future is dropped instead.
     Interrupted,
 }
 

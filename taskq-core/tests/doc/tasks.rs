@@ -2,14 +2,8 @@
 
 struct Add;
 
-#[derive(serde::Serialize, serde::Deserialize)]
-struct AddArgs {
-    a: i64,
-    b: i64,
-}
-
 impl taskq_core::Task for Add {
-    type Args = AddArgs;
+    type Args = (i64, i64);
     type Output = i64;
     type Returns = Result<i64, String>;
     const NAME: &'static str = "add";
@@ -19,7 +13,7 @@ impl taskq_core::Task for Add {
 impl taskq_core::Run for Add {
     fn run(
         _: taskq_core::TaskContext,
-        AddArgs { a, b }: AddArgs,
+        (a, b): (i64, i64),
     ) -> taskq_core::BoxFuture<'static, Result<i64, taskq_core::BoxError>> {
         Box::pin(async move { a.checked_add(b).ok_or_else(|| "the sum is too large".into()) })
     }
@@ -27,7 +21,7 @@ impl taskq_core::Run for Add {
 
 /// The sum, or an error when it is too large.
 fn add(a: i64, b: i64) -> taskq_core::Call<Add> {
-    taskq_core::Call::new(AddArgs { a, b })
+    taskq_core::Call::new((a, b))
 }
 
 struct Nap;
