@@ -165,7 +165,7 @@ impl Worker {
     /// # async fn main() -> taskq_core::Result<()> {
     /// # use taskq_core::{BrokerExt, FailureKind, InMemoryBroker};
     /// # let app = InMemoryBroker::new().without_worker().register::<Nap>();
-    /// let handle = nap(3600).kiq().on(&app).await?;
+    /// let handle = nap(120).kiq().on(&app).await?;
     /// app.worker().task_timeout("1m").run_until(handle.wait_result()).await?;
     /// let failure = handle.wait_result().await?.into_value().unwrap_err();
     /// assert_eq!(failure.kind, FailureKind::Timeout);
