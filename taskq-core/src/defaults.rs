@@ -16,6 +16,14 @@
 //! | messages held by the in-memory broker, per queue | 10,000 |
 //! | time that running tasks get at shutdown | 25 s |
 //! | queue of a task that names none | `taskq` |
+//!
+//! ```
+//! use taskq_core::{BrokerExt, InMemoryBroker, TaskId, defaults::{CONCURRENCY, MAX_TASK_ID, QUEUE}};
+//! let app = InMemoryBroker::new().into_app();
+//! assert_eq!(app.default_queue(), QUEUE);
+//! assert_eq!(app.broker().embedded_concurrency(QUEUE).map(usize::from), Some(CONCURRENCY));
+//! assert!(TaskId::from("x".repeat(MAX_TASK_ID + 1)).check().is_err());
+//! ```
 
 use std::time::Duration;
 

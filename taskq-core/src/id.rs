@@ -21,17 +21,38 @@ pub struct TaskId(Arc<str>);
 
 impl TaskId {
     /// A new id that no other call of this function has given or will give.
+    ///
+    /// ```
+    /// use taskq_core::TaskId;
+    /// let (first, second) = (TaskId::new(), TaskId::new());
+    /// assert_ne!(first, second);
+    /// assert!(first < second); // an id sorts by when it was made
+    /// ```
     pub fn new() -> Self {
         let mut text = [0; 32];
         TaskId(Arc::from(&*uuid::Uuid::now_v7().simple().encode_lower(&mut text)))
     }
 
     /// The id as text.
+    ///
+    /// ```
+    /// use taskq_core::TaskId;
+    /// let id = TaskId::from("order-17");
+    /// assert_eq!(id.as_str().strip_prefix("order-"), Some("17"));
+    /// ```
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether the id may be used: 1 to 128 bytes, no control characters, no braces.
+    /// Whether the id may be used: 1 to 128 bytes, no control characters, no braces. `kiq` asks this of an id that its
+    /// caller chose.
+    ///
+    /// ```
+    /// use taskq_core::TaskId;
+    /// assert_eq!(TaskId::from("order-17").check(), Ok(()));
+    /// assert_eq!(TaskId::from("").check(), Err("is empty".to_owned()));
+    /// assert!(TaskId::from("{order}-17").check().unwrap_err().contains("braces"));
+    /// ```
     ///
     /// # Errors
     /// What is wrong with it.

@@ -36,10 +36,14 @@ use tokio::time::Instant;
 /// was sent.
 ///
 /// ```
-/// # use taskq_core::{Kiq, Task, App, KiqError};
-/// # async fn example<T: Task>(kiq: Kiq<T>, app: App) -> Result<(), KiqError> {
-/// let handle = kiq.delay("5s").label("tenant", "acme").expires("1h").on(&app).await?;
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> taskq_core::Result<()> {
+/// # use taskq_core::{BrokerExt, InMemoryBroker};
+/// # let app = InMemoryBroker::new().register::<Add>();
+/// let handle = add(2, 3).kiq().label("tenant", "acme").expires("1h").on(&app).await?;
 /// println!("sent as {}", handle.id());
+/// # assert_eq!(handle.wait_result().await?.into_value()?, 5);
 /// # Ok(()) }
 /// ```
 #[must_use = "a task is sent only when this is awaited"]
@@ -72,44 +76,179 @@ impl<T: Task> Kiq<T> {
         Kiq { state: State::Building { args, options: Box::default() } }
     }
 
-    /// Not to be run before this much time has passed. Any length; a broker without delays gives
-    /// [`KiqError::Unsupported`].
+    /// Not to be run before this much time has passed: a [`Duration`] of any length, or text such as `"10m"`. Without
+    /// it the task is due at once. Awaiting gives [`KiqError::Unsupported`] on a broker without delays, and
+    /// [`KiqError::Invalid`] for text that is not a duration.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// # use taskq_core::{BrokerExt, InMemoryBroker};
+    /// # use std::time::Duration;
+    /// # let app = InMemoryBroker::new().register::<Add>();
+    /// let began = tokio::time::Instant::now();
+    /// let handle = add(2, 3).kiq().delay("10m").on(&app).await?;
+    /// handle.wait_result().await?;
+    /// assert!(began.elapsed() >= Duration::from_secs(600)); // at once where a test has paused time
+    /// # Ok(()) }
+    /// ```
     pub fn delay(self, delay: impl IntoSpan) -> Self {
         self.span("delay", delay, |options, delay| options.delay = Some(delay))
     }
 
-    /// Not to be run later than this after now: it ends as expired instead.
+    /// Not to be run later than this after now: it ends as expired instead. Counts from the submission, a delay
+    /// included. Without it, the task's own `expires`; without that, never. Text that is not a duration is
+    /// [`KiqError::Invalid`] when awaited.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// # use taskq_core::{BrokerExt, InMemoryBroker, TaskStatus};
+    /// # use std::time::Duration;
+    /// let app = InMemoryBroker::new().without_worker().register::<Add>();
+    /// let handle = add(2, 3).kiq().expires("1m").on(&app).await?;
+    /// tokio::time::advance(Duration::from_secs(90)).await; // no worker meanwhile
+    /// app.worker().run_until(handle.wait_result()).await?;
+    /// assert_eq!(handle.status().await?, TaskStatus::Expired);
+    /// # Ok(()) }
+    /// ```
     pub fn expires(self, expires: impl IntoSpan) -> Self {
         self.span("expires", expires, |options, expires| options.expires = Some(expires))
     }
 
-    /// How long sending may take in all; 30 s unless the app says otherwise.
+    /// How long sending may take in all, connecting and waiting for room included; 30 s unless the app says otherwise.
+    /// Text that is not a duration is [`KiqError::Invalid`] when awaited.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// # use taskq_core::{BrokerExt, InMemoryBroker, KiqError};
+    /// let app = InMemoryBroker::new().without_worker().capacity(1).register::<Add>();
+    /// add(1, 1).kiq().on(&app).await?;
+    /// let error = add(2, 3).kiq().within("20ms").on(&app).await.unwrap_err(); // instead of 30 s
+    /// assert!(matches!(error, KiqError::QueueFull { .. }));
+    /// # Ok(()) }
+    /// ```
     pub fn within(self, within: impl IntoSpan) -> Self {
         self.span("within", within, |options, within| options.within = Some(within))
     }
 
-    /// Another queue than the task's own. It must exist.
+    /// Another queue than the task's own. It must exist, or awaiting gives [`KiqError::UnknownQueue`]. A name that no
+    /// queue can have is [`KiqError::Invalid`].
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// # use taskq_core::{BrokerExt, InMemoryBroker, KiqError, QueueSpec};
+    /// let app = InMemoryBroker::new().with_queue(QueueSpec::new("urgent")).register::<Add>();
+    /// let handle = add(2, 3).kiq().queue("urgent").on(&app).await?;
+    /// assert_eq!(handle.wait_result().await?.into_value()?, 5);
+    ///
+    /// let error = add(2, 3).kiq().queue("urgnet").on(&app).await.unwrap_err();
+    /// assert!(matches!(error, KiqError::UnknownQueue { queue, .. } if queue == "urgnet"));
+    /// # Ok(()) }
+    /// ```
     pub fn queue(self, queue: impl Into<String>) -> Self {
         self.option(|options| options.queue = Some(queue.into()))
     }
 
-    /// Higher goes first, from 0. The queue must be declared with [`QueueSpec::priorities`].
+    /// Higher goes first, from 0, which is also the default. The queue must be declared with [`QueueSpec::priorities`],
+    /// or awaiting gives [`KiqError::Unsupported`]; above its highest priority it gives [`KiqError::Invalid`].
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// # use taskq_core::{Broker, BrokerExt, Content, InMemoryBroker, QueueSpec};
+    /// # use std::num::NonZeroU16;
+    /// let mail = QueueSpec::new("mail").priorities(9);
+    /// let app = InMemoryBroker::new().without_worker().with_queue(mail.clone()).register::<Add>();
+    /// add(1, 1).kiq().queue("mail").on(&app).await?;
+    /// add(2, 2).kiq().queue("mail").priority(9).on(&app).await?;
+    ///
+    /// let first = app.broker().consume(&mail, NonZeroU16::MIN).await?.next().await.unwrap();
+    /// assert!(matches!(&first.content, Content::Task(task) if task.priority == Some(9)));
+    /// # Ok(()) }
+    /// ```
     pub fn priority(self, priority: u8) -> Self {
         self.option(|options| options.priority = Some(priority))
     }
 
-    /// An id of the caller's choice. While a result is kept under it, a second submission does not run again. Needs a
-    /// result backend.
+    /// An id of the caller's choice: 1 to 128 bytes, see [`TaskId::check`]. While a result is kept under it, a second
+    /// submission does not run again. Without it, taskq makes one.
+    ///
+    /// Awaiting gives [`KiqError::Unsupported`] without a result backend or for a task that stores no result, and
+    /// [`KiqError::Invalid`] for an id that may not be used.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// # use std::sync::{Arc, atomic::{AtomicU32, Ordering}};
+    /// # use taskq_core::{BrokerExt, Event, InMemoryBroker, Observer};
+    /// # struct Runs(Arc<AtomicU32>);
+    /// # impl Observer for Runs {
+    /// #     fn on(&self, event: &Event<'_>) {
+    /// #         if let Event::Started { .. } = event { self.0.fetch_add(1, Ordering::Relaxed); }
+    /// #     }
+    /// # }
+    /// # let runs = Arc::new(AtomicU32::new(0));
+    /// # let broker = InMemoryBroker::new();
+    /// # let app = broker.clone().register::<Add>().with_observer(Runs(runs.clone()));
+    /// for _ in 0..2 {
+    ///     let handle = add(2, 3).kiq().task_id("invoice-17").on(&app).await?;
+    ///     assert_eq!(handle.wait_result().await?.into_value()?, 5);
+    /// }
+    /// # broker.wait_idle().await;
+    /// assert_eq!(runs.load(Ordering::Relaxed), 1);
+    /// # Ok(()) }
+    /// ```
     pub fn task_id(self, id: impl Into<TaskId>) -> Self {
         self.option(|options| options.id = Some(id.into()))
     }
 
-    /// A note that travels with the task.
+    /// A note that travels with the task, over retries and to the dead letters; [`TaskContext::labels`] gives it to the
+    /// task. A second one of a name replaces the first.
+    ///
+    /// A name has 1 to 255 bytes and does not start with `taskq-` or `x-`; all labels together have at most 32 KiB.
+    /// Others are [`KiqError::Invalid`] when awaited.
+    ///
+    /// [`TaskContext::labels`]: crate::TaskContext::labels
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// # use taskq_core::{BrokerExt, InMemoryBroker};
+    /// # let broker = InMemoryBroker::new();
+    /// # let app = broker.clone().register::<Add>();
+    /// add(i64::MAX, 1).kiq().label("tenant", "acme").on(&app).await?;
+    /// broker.wait_idle().await;
+    /// assert_eq!(broker.dead_letters("taskq")[0].labels["tenant"], "acme");
+    /// # Ok(()) }
+    /// ```
     pub fn label(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.option(|options| drop(options.labels.insert(name.into(), value.into())))
     }
 
-    /// The app to send with, instead of the one of the scope or of the process.
+    /// The app to send with, instead of the one of the scope or of the process. With none of these, awaiting gives
+    /// [`KiqError::NoApp`].
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// # use taskq_core::{Broker, BrokerExt, InMemoryBroker};
+    /// let here = InMemoryBroker::new().register::<Add>();
+    /// let there = InMemoryBroker::new().without_worker().register::<Add>();
+    /// here.scope(add(2, 3).kiq().on(&there)).await?;
+    /// assert_eq!(there.broker().inspect("taskq").await?.ready, 1);
+    /// # Ok(()) }
+    /// ```
     pub fn on(self, app: &App) -> Self {
         self.option(|options| options.app = Some(app.clone()))
     }

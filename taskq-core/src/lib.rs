@@ -2,6 +2,37 @@
 //!
 //! Applications depend on the `taskq` crate, which re-exports this one beside `#[task]`, `AmqpBroker` and `RedisResults`.
 //! This crate knows no network: a broker or a result backend of one's own builds on it alone.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> taskq_core::Result<()> {
+//! use serde::{Deserialize, Serialize};
+//! use taskq_core::{BoxError, BoxFuture, BrokerExt, Call, InMemoryBroker, Run, Task, TaskConfig, TaskContext};
+//!
+//! struct Add; // this and the two `impl`s are what `#[task]` writes
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct AddArgs { a: i64, b: i64 }
+//!
+//! impl Task for Add {
+//!     type Args = AddArgs;
+//!     type Output = i64;
+//!     type Returns = i64;
+//!     const NAME: &'static str = "add";
+//!     const CONFIG: TaskConfig = TaskConfig::new().retry(3);
+//! }
+//!
+//! impl Run for Add {
+//!     fn run(_: TaskContext, args: AddArgs) -> BoxFuture<'static, Result<i64, BoxError>> {
+//!         Box::pin(async move { Ok(args.a + args.b) })
+//!     }
+//! }
+//!
+//! let app = InMemoryBroker::new().register::<Add>();
+//! let handle = Call::<Add>::new(AddArgs { a: 2, b: 3 }).kiq().on(&app).await?;
+//! assert_eq!(handle.wait_result().await?.into_value()?, 5);
+//! # Ok(()) }
+//! ```
 
 mod app;
 mod arity;
@@ -70,9 +101,31 @@ pub use trace::TraceContext;
 pub use worker::Worker;
 
 /// A boxed future, as the object-safe traits return it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use taskq_core::BoxFuture;
+///
+/// fn length(text: &str) -> BoxFuture<'_, usize> {
+///     Box::pin(async move { text.len() })
+/// }
+///
+/// assert_eq!(length("hello").await, 5);
+/// # }
+/// ```
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What most files of an application need: `use taskq::prelude::*;`.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use taskq_core::prelude::*;
+/// let app = InMemoryBroker::new().with_queue(QueueSpec::new("mail")).with_state(7_u32);
+/// app.scope(async { assert_eq!(App::current().unwrap().default_queue(), "taskq") }).await;
+/// # }
+/// ```
 pub mod prelude {
     pub use crate::arity::prelude::*;
     pub use crate::{

@@ -29,6 +29,12 @@ pub enum ContentType {
 
 impl ContentType {
     /// The MIME type on the wire.
+    ///
+    /// ```
+    /// use taskq_core::ContentType;
+    /// assert_eq!(ContentType::MessagePack.as_str(), "application/msgpack");
+    /// assert_eq!(ContentType::Json.as_str(), "application/json");
+    /// ```
     pub fn as_str(self) -> &'static str {
         match self {
             ContentType::MessagePack => wire::MESSAGE_PACK,
@@ -37,6 +43,12 @@ impl ContentType {
     }
 
     /// The content type of that name, if it is one we read.
+    ///
+    /// ```
+    /// use taskq_core::ContentType;
+    /// assert_eq!(ContentType::parse("application/json"), Some(ContentType::Json));
+    /// assert_eq!(ContentType::parse("text/plain"), None);
+    /// ```
     pub fn parse(name: &str) -> Option<Self> {
         match name {
             wire::MESSAGE_PACK => Some(ContentType::MessagePack),
@@ -47,6 +59,21 @@ impl ContentType {
 }
 
 /// A caller's own notes on a task, readable in middleware, observers and the task itself.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> taskq_core::Result<()> {
+/// # use taskq_core::{BrokerExt, InMemoryBroker, Labels};
+/// # let broker = InMemoryBroker::new();
+/// # let app = broker.clone().register::<Add>();
+/// let wanted = Labels::from([("tenant".into(), "acme".into()), ("plan".into(), "free".into())]);
+/// let kiq = add(i64::MAX, 1).kiq().label("tenant", "acme").label("plan", "free");
+/// kiq.on(&app).await?;
+/// broker.wait_idle().await;
+/// assert_eq!(broker.dead_letters("taskq")[0].labels, wanted);
+/// # Ok(()) }
+/// ```
 pub type Labels = BTreeMap<String, String>;
 
 /// One task on its way: identity, arguments, and all that a worker must know to run it.
@@ -101,7 +128,23 @@ pub struct Message {
 }
 
 impl Message {
-    /// A first attempt of `task`, made now, with nothing asked for.
+    /// A first attempt of `task`, made now, with nothing asked for: no retries, no delay, no expiry, no labels. `body`
+    /// is what [`Message::content_type`] says; neither it nor the name is checked here.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// use bytes::Bytes;
+    /// # use taskq_core::{Broker, ContentType, InMemoryBroker, Message, Publish, QueueSpec, TaskId};
+    /// # let broker = InMemoryBroker::new();
+    /// # broker.declare(&QueueSpec::new("mail")).await?;
+    /// let body = Bytes::from_static(br#"{"to":"ada@example.org"}"#);
+    /// let message = Message::new(TaskId::new(), "mail.send", ContentType::Json, body);
+    /// assert_eq!((message.attempt, message.retry, message.eta), (1, 0, None));
+    /// broker.publish(Publish::new("mail", message)).await?; // for a task known by its name only
+    /// # assert_eq!(broker.inspect("mail").await?.ready, 1);
+    /// # Ok(()) }
+    /// ```
     pub fn new(id: TaskId, task: impl Into<Cow<'static, str>>, content_type: ContentType, body: Bytes) -> Self {
         Message {
             root: id.clone(),
@@ -154,6 +197,31 @@ pub(crate) fn check_labels(labels: &Labels) -> Result<(), String> {
 }
 
 /// A message that came without a readable envelope: somebody else's, or a damaged one.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> taskq_core::Result<()> {
+/// use bytes::Bytes;
+/// use taskq_core::{Broker, FailureKind, Foreign, Publish};
+/// # use taskq_core::{BrokerExt, InMemoryBroker};
+/// # let broker = InMemoryBroker::new();
+/// # let app = broker.clone().register::<Add>();
+/// # app.startup().await?;
+///
+/// let foreign = Foreign {
+///     reason: "there is no header `taskq-v`".into(),
+///     id: None,
+///     content_type: Some("text/plain".into()),
+///     headers: [("from".into(), "elsewhere".into())].into(),
+///     body: Bytes::from_static(b"hello"),
+/// };
+/// broker.publish(Publish::new("taskq", foreign)).await?;
+/// broker.wait_idle().await;
+/// let letter = &broker.dead_letters("taskq")[0];
+/// assert_eq!((letter.kind, &*letter.body), (FailureKind::Undecodable, &b"hello"[..]));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Foreign {
     /// Why it cannot be read.
@@ -201,6 +269,12 @@ impl From<Foreign> for Content {
 
 impl Content {
     /// The task's id, if one can be read.
+    ///
+    /// ```
+    /// use taskq_core::{Content, ContentType, Message, TaskId};
+    /// let message = Message::new(TaskId::from("order-17"), "mail.send", ContentType::Json, b"{}".to_vec().into());
+    /// assert_eq!(Content::from(message).id(), Some(&TaskId::from("order-17")));
+    /// ```
     pub fn id(&self) -> Option<&TaskId> {
         match self {
             Content::Task(message) => Some(&message.id),
@@ -208,7 +282,13 @@ impl Content {
         }
     }
 
-    /// The body's bytes.
+    /// The body's bytes, encoded as they travel.
+    ///
+    /// ```
+    /// use taskq_core::{Content, ContentType, Message, TaskId};
+    /// let message = Message::new(TaskId::new(), "mail.send", ContentType::Json, b"{}".to_vec().into());
+    /// assert_eq!(&**Content::from(message).body(), b"{}");
+    /// ```
     pub fn body(&self) -> &Bytes {
         match self {
             Content::Task(message) => &message.body,
@@ -218,6 +298,25 @@ impl Content {
 }
 
 /// Why a message lies among the dead letters. Travels in the letter's headers.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> taskq_core::Result<()> {
+/// # use taskq_core::{Broker, BrokerExt, InMemoryBroker, QueueSpec};
+/// # use std::num::NonZeroU16;
+/// # let broker = InMemoryBroker::new();
+/// # let app = broker.clone().register::<Add>();
+/// add(i64::MAX, 1).kiq().on(&app).await?;
+/// broker.wait_idle().await;
+///
+/// let dead = QueueSpec::new("taskq").dead_letters();
+/// let letter = broker.consume(&dead, NonZeroU16::MIN).await?.next().await.unwrap();
+/// let epitaph = letter.epitaph.as_ref().unwrap();
+/// assert_eq!((epitaph.queue.as_str(), epitaph.failure.message.as_str()), ("taskq", "the sum is too large"));
+/// letter.requeue();
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Epitaph {
     /// What went wrong, after how many attempts.

@@ -23,7 +23,32 @@ use std::{fmt, sync::Arc};
 /// }
 /// ```
 pub trait Middleware: Send + Sync + 'static {
-    /// One run: `next.run(ctx)` goes on inward.
+    /// One run: `next.run(ctx)` goes on inward. Resolves to the outcome that the worker decides on, which need not be
+    /// the one that came from within; a panic is an outcome too. A plain function of this form is a middleware.
+    ///
+    /// The future is dropped at an `.await` when the worker has to stop, and 5 s after the task's time limit.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// use taskq_core::{BoxFuture, Next, Outcome, TaskContext};
+    /// # use taskq_core::{BrokerExt, InMemoryBroker};
+    ///
+    /// fn only_for_acme<'a>(ctx: &'a TaskContext, next: Next<'a>) -> BoxFuture<'a, Outcome> {
+    ///     match ctx.labels().get("tenant").map(String::as_str) {
+    ///         Some("acme") => next.run(ctx),
+    ///         _ => Box::pin(async { Outcome::failed("this worker is for acme") }), // the task does not run
+    ///     }
+    /// }
+    ///
+    /// let app = InMemoryBroker::new().with_middleware(only_for_acme).register::<Add>();
+    /// let acme = add(2, 3).kiq().label("tenant", "acme").on(&app).await?;
+    /// let nobody = add(2, 3).kiq().on(&app).await?;
+    /// assert_eq!(acme.wait_result().await?.into_value()?, 5);
+    /// assert_eq!(nobody.wait_result().await?.into_value().unwrap_err().message, "this worker is for acme");
+    /// # Ok(()) }
+    /// ```
     fn call<'a>(&'a self, ctx: &'a TaskContext, next: Next<'a>) -> BoxFuture<'a, Outcome>;
 }
 
@@ -39,7 +64,18 @@ where
 /// The handler at the core of the onion.
 pub(crate) type Handler<'a> = &'a (dyn Fn(&'a TaskContext) -> BoxFuture<'a, Outcome> + Send + Sync);
 
-/// The rest of the onion.
+/// The rest of the onion: the middleware further inward, and the task. It can be run once.
+///
+/// ```
+/// use taskq_core::{BoxFuture, Next, Outcome, TaskContext};
+///
+/// fn log<'a>(ctx: &'a TaskContext, next: Next<'a>) -> BoxFuture<'a, Outcome> {
+///     println!("{next:?} around {}", ctx.task_name()); // such as `Next(0 more)`
+///     next.run(ctx)
+/// }
+/// # fn is_middleware(_: impl taskq_core::Middleware) {}
+/// # is_middleware(log);
+/// ```
 pub struct Next<'a> {
     rest: &'a [Arc<dyn Middleware>],
     handler: Handler<'a>,
@@ -50,7 +86,28 @@ impl<'a> Next<'a> {
         Next { rest, handler }
     }
 
-    /// Runs the rest: the next middleware, and in the end the task itself.
+    /// Runs the rest: the next middleware, and in the end the task itself. Resolves to the outcome; dropping the future
+    /// stops an async body at its next `.await`.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// # use taskq_core::{BoxFuture, BrokerExt, InMemoryBroker, Next, Outcome, TaskContext};
+    /// fn say_which<'a>(ctx: &'a TaskContext, next: Next<'a>) -> BoxFuture<'a, Outcome> {
+    ///     Box::pin(async move {
+    ///         match next.run(ctx).await {
+    ///             Outcome::Done(value) => Outcome::Done(value),
+    ///             other => Outcome::failed(format!("{} did not work: {other:?}", ctx.task_name())),
+    ///         }
+    ///     })
+    /// }
+    ///
+    /// let app = InMemoryBroker::new().with_middleware(say_which).register::<Add>();
+    /// let result = add(i64::MAX, 1).kiq().on(&app).await?.wait_result().await?;
+    /// assert!(result.into_value().unwrap_err().message.starts_with("add did not work"));
+    /// # Ok(()) }
+    /// ```
     pub fn run(self, ctx: &'a TaskContext) -> BoxFuture<'a, Outcome> {
         match self.rest.split_first() {
             Some((first, rest)) => first.call(ctx, Next { rest, handler: self.handler }),
@@ -80,7 +137,35 @@ impl fmt::Debug for Next<'_> {
 /// }
 /// ```
 pub trait SendMiddleware: Send + Sync + 'static {
-    /// One submission: `next.run(message)` goes on inward.
+    /// One submission: `next.run(message)` goes on inward. Resolves to what the `kiq` gives. The message may be
+    /// changed, but for its id. A plain function of this form is a middleware.
+    ///
+    /// The future is dropped when the `kiq` is, and half a second after the publish timeout, which the `kiq` then tells
+    /// as [`KiqError::Unknown`].
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// use taskq_core::{BoxFuture, KiqError, Message, SendNext};
+    /// # use taskq_core::{BrokerExt, InMemoryBroker};
+    ///
+    /// fn needs_tenant<'a>(message: Message, next: SendNext<'a>) -> BoxFuture<'a, Result<(), KiqError>> {
+    ///     match message.labels.contains_key("tenant") {
+    ///         true => next.run(message),
+    ///         false => Box::pin(async move { Err(KiqError::refused(message.task, "the label `tenant` is missing")) }),
+    ///     }
+    /// }
+    ///
+    /// let app = InMemoryBroker::new().with_send_middleware(needs_tenant).register::<Add>();
+    /// add(2, 3).kiq().label("tenant", "acme").on(&app).await?;
+    /// let error = add(2, 3).kiq().on(&app).await.unwrap_err();
+    /// assert_eq!(error.to_string(), "task `add` was refused: the label `tenant` is missing");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// A refusal, as [`KiqError::refused`] makes it, or what came from within.
     fn call<'a>(&'a self, message: Message, next: SendNext<'a>) -> BoxFuture<'a, Result<(), KiqError>>;
 }
 
@@ -96,7 +181,18 @@ where
 /// Publishing, at the core of the onion.
 pub(crate) type Sender<'a> = &'a (dyn Fn(Message) -> BoxFuture<'a, Result<(), KiqError>> + Send + Sync);
 
-/// The rest of the onion.
+/// The rest of the onion: the send middleware further inward, and the publish. It can be run once.
+///
+/// ```
+/// use taskq_core::{BoxFuture, KiqError, Message, SendNext};
+///
+/// fn log<'a>(message: Message, next: SendNext<'a>) -> BoxFuture<'a, Result<(), KiqError>> {
+///     println!("{next:?} around {}", message.task); // such as `SendNext(0 more)`
+///     next.run(message)
+/// }
+/// # fn is_middleware(_: impl taskq_core::SendMiddleware) {}
+/// # is_middleware(log);
+/// ```
 pub struct SendNext<'a> {
     rest: &'a [Arc<dyn SendMiddleware>],
     sender: Sender<'a>,
@@ -107,7 +203,35 @@ impl<'a> SendNext<'a> {
         SendNext { rest, sender }
     }
 
-    /// Runs the rest: the next middleware, and in the end the publish. Resolves when the broker has confirmed.
+    /// Runs the rest: the next middleware, and in the end the publish. Resolves when the broker has confirmed. Dropping
+    /// the future leaves open whether the task was sent.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// # use taskq_core::{BoxFuture, BrokerExt, InMemoryBroker, KiqError, Message, SendNext};
+    /// fn count<'a>(mut message: Message, next: SendNext<'a>) -> BoxFuture<'a, Result<(), KiqError>> {
+    ///     message.labels.insert("bytes".into(), message.body.len().to_string());
+    ///     Box::pin(async move {
+    ///         next.run(message).await?;
+    ///         println!("the broker has it");
+    ///         Ok(())
+    ///     })
+    /// }
+    ///
+    /// # let broker = InMemoryBroker::new();
+    /// let app = broker.clone().with_send_middleware(count).register::<Add>();
+    /// add(i64::MAX, 1).kiq().on(&app).await?;
+    /// broker.wait_idle().await;
+    /// let letter = &broker.dead_letters("taskq")[0];
+    /// assert_eq!(letter.labels["bytes"], letter.body.len().to_string());
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// What the broker or a middleware further inward said; [`KiqError::Invalid`] or [`KiqError::Unsupported`] for a
+    /// message that a middleware has made one that cannot be sent.
     pub fn run(self, message: Message) -> BoxFuture<'a, Result<(), KiqError>> {
         match self.rest.split_first() {
             Some((first, rest)) => first.call(message, SendNext { rest, sender: self.sender }),

@@ -8,6 +8,39 @@ use crate::{
 use std::time::Duration;
 
 /// Something that happened. More kinds may be added.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> taskq_core::Result<()> {
+/// use std::sync::{Arc, Mutex};
+/// use taskq_core::{Event, Observer, Verdict};
+/// # use taskq_core::{BrokerExt, InMemoryBroker};
+///
+/// #[derive(Clone, Default)]
+/// struct Journal(Arc<Mutex<Vec<String>>>);
+///
+/// impl Observer for Journal {
+///     fn on(&self, event: &Event<'_>) {
+///         let line = match event {
+///             Event::Finished { verdict: Verdict::DeadLetter(failure), .. } => failure.to_string(),
+///             Event::Finished { message, took, .. } => format!("{} took {took:?}", message.task),
+///             Event::Settled { queue, settlement, .. } => format!("{queue}: {settlement:?}"),
+///             _ => return,
+///         };
+///         self.0.lock().unwrap().push(line);
+///     }
+/// }
+///
+/// let (broker, journal) = (InMemoryBroker::new(), Journal::default());
+/// let app = broker.clone().with_observer(journal.clone()).register::<Add>();
+/// add(i64::MAX, 1).kiq().on(&app).await?;
+/// broker.wait_idle().await;
+/// let lines = journal.0.lock().unwrap();
+/// assert_eq!(lines[0], "task failed after 1 attempt (error): the sum is too large");
+/// assert_eq!(lines[1], "taskq: Ack");
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -67,6 +100,32 @@ pub enum Event<'a> {
 /// }
 /// ```
 pub trait Observer: Send + Sync + 'static {
-    /// One event.
+    /// One event, told where it happens: in the `kiq`, or in the worker between two steps of a run.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    /// use taskq_core::{Event, Observer};
+    /// # use taskq_core::{BrokerExt, InMemoryBroker};
+    ///
+    /// static SENT: AtomicUsize = AtomicUsize::new(0);
+    ///
+    /// struct Sent;
+    ///
+    /// impl Observer for Sent {
+    ///     fn on(&self, event: &Event<'_>) {
+    ///         if let Event::Published { message, .. } = event {
+    ///             SENT.fetch_add(message.body.len(), Ordering::Relaxed); // bytes
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let app = InMemoryBroker::new().with_observer(Sent).register::<Add>();
+    /// add(2, 3).kiq().on(&app).await?;
+    /// assert!(SENT.load(Ordering::Relaxed) > 0);
+    /// # Ok(()) }
+    /// ```
     fn on(&self, event: &Event<'_>);
 }

@@ -12,9 +12,22 @@ use std::time::Duration;
 /// What happened when a task ran. Every middleware sees it.
 ///
 /// ```
-/// use taskq_core::Outcome;
-/// let outcome = Outcome::failed("the tenant has no quota left");
-/// assert!(!outcome.is_done());
+/// use taskq_core::{BoxFuture, Next, Outcome, TaskContext};
+///
+/// fn log<'a>(ctx: &'a TaskContext, next: Next<'a>) -> BoxFuture<'a, Outcome> {
+///     Box::pin(async move {
+///         let outcome = next.run(ctx).await;
+///         match &outcome {
+///             Outcome::Done(value) => println!("{} gave {} bytes", ctx.task_name(), value.len()),
+///             Outcome::Failed(error) => println!("{} failed: {error}", ctx.task_name()),
+///             Outcome::TimedOut(limit) => println!("{} took longer than {limit:?}", ctx.task_name()),
+///             other => println!("{}: {other:?}", ctx.task_name()),
+///         }
+///         outcome
+///     })
+/// }
+/// # fn is_middleware(_: impl taskq_core::Middleware) {}
+/// # is_middleware(log);
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]
@@ -31,17 +44,44 @@ pub enum Outcome {
     Undecodable(String),
     /// The task returned a value that cannot be stored; it did its work.
     Unstorable(String),
-    /// The worker is stopping, or another worker has taken the run over; the task runs elsewhere.
+    /// The worker is stopping, or another worker has taken the run over; the task runs elsewhere. Observers see it; a
+    /// middleware's future is dropped instead.
     Interrupted,
 }
 
 impl Outcome {
-    /// A failure with this error, for middleware that has something to say.
+    /// A failure with this error, for middleware that has something to say. It is retried like a task's own error, and
+    /// a [`TaskError`](crate::TaskError) says as much here as there.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// use taskq_core::{BoxFuture, FailureKind, Next, Outcome, TaskContext, TaskError};
+    /// # use taskq_core::{BrokerExt, InMemoryBroker};
+    ///
+    /// fn closed<'a>(_: &'a TaskContext, _: Next<'a>) -> BoxFuture<'a, Outcome> {
+    ///     Box::pin(async { Outcome::failed(TaskError::permanent("closed for today")) })
+    /// }
+    ///
+    /// let app = InMemoryBroker::new().with_middleware(closed).register::<Add>();
+    /// let result = add(2, 3).kiq().on(&app).await?.wait_result().await?;
+    /// assert_eq!(result.into_value().unwrap_err().kind, FailureKind::Permanent);
+    /// # Ok(()) }
+    /// ```
     pub fn failed(error: impl Into<BoxError>) -> Self {
         Outcome::Failed(error.into())
     }
 
     /// Whether the task returned a value.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use std::time::Duration;
+    /// use taskq_core::Outcome;
+    /// assert!(Outcome::Done(Bytes::from_static(b"5")).is_done());
+    /// assert!(!Outcome::TimedOut(Duration::from_secs(30)).is_done());
+    /// ```
     pub fn is_done(&self) -> bool {
         matches!(self, Outcome::Done(_))
     }

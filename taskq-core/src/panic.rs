@@ -10,6 +10,29 @@ use std::{
 };
 
 /// A task's panic.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> taskq_core::Result<()> {
+/// # use taskq_core::{BoxError, BoxFuture, BrokerExt, Call, InMemoryBroker, Next, Outcome, Run, Task, TaskConfig, TaskContext};
+/// # struct Print;
+/// # impl Task for Print { type Args = (); type Output = (); type Returns = (); const NAME: &'static str = "print"; const CONFIG: TaskConfig = TaskConfig::new(); }
+/// # impl Run for Print { fn run(_: TaskContext, _: ()) -> BoxFuture<'static, Result<(), BoxError>> { Box::pin(async { panic!("out of ink") }) } }
+/// # let print = || Call::<Print>::new(());
+/// fn explain<'a>(ctx: &'a TaskContext, next: Next<'a>) -> BoxFuture<'a, Outcome> {
+///     Box::pin(async move {
+///         match next.run(ctx).await {
+///             Outcome::Panicked(panic) => Outcome::failed(format!("{} said: {}", ctx.task_name(), panic.message)),
+///             other => other,
+///         }
+///     })
+/// }
+///
+/// let app = InMemoryBroker::new().with_middleware(explain).register::<Print>();
+/// let result = print().kiq().on(&app).await?.wait_result().await?;
+/// assert_eq!(result.into_value().unwrap_err().message, "print said: out of ink");
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Panic {

@@ -3,6 +3,18 @@
 use crate::defaults::MAX_QUEUE_NAME;
 
 /// How a queue keeps its messages.
+///
+/// ```
+/// use taskq_core::{QueueKind, QueueSpec};
+/// let replicated = |queue: &QueueSpec| match queue.kind() {
+///     QueueKind::Quorum => Some(true),
+///     QueueKind::Classic => Some(false),
+///     _ => None, // somebody else's
+/// };
+/// assert_eq!(replicated(&QueueSpec::new("mail")), Some(true));
+/// assert_eq!(replicated(&QueueSpec::new("mail").priorities(10)), Some(false));
+/// assert_eq!(replicated(&QueueSpec::new("theirs").existing()), None);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum QueueKind {
@@ -34,62 +46,141 @@ pub struct QueueSpec {
 const DEAD_SUFFIX: &str = ".dead";
 
 impl QueueSpec {
-    /// A durable quorum queue. The name is checked at start.
+    /// A durable quorum queue without priorities. The name is checked at start: see [`QueueSpec::check`].
+    ///
+    /// ```
+    /// use taskq_core::{QueueKind, QueueSpec};
+    /// let mail = QueueSpec::new("mail");
+    /// assert_eq!((mail.kind(), mail.highest_priority()), (QueueKind::Quorum, None));
+    /// ```
     pub fn new(name: impl Into<String>) -> Self {
         QueueSpec { name: name.into(), kind: QueueKind::Quorum, priorities: None }
     }
 
     /// Keeps the queue on one node: less latency, no replication.
+    ///
+    /// ```
+    /// use taskq_core::{QueueKind, QueueSpec};
+    /// assert_eq!(QueueSpec::new("thumbnails").classic().kind(), QueueKind::Classic);
+    /// ```
     pub fn classic(mut self) -> Self {
         self.kind = QueueKind::Classic;
         self
     }
 
-    /// Serves higher priorities first, from 0 (the default) to `highest`. Makes the queue a classic one.
+    /// Serves higher priorities first, from 0 (the default) to `highest`. Makes the queue a classic one. Without it, a
+    /// `kiq` with a priority is refused.
+    ///
+    /// ```
+    /// use taskq_core::{QueueKind, QueueSpec};
+    /// let mail = QueueSpec::new("mail").priorities(10);
+    /// assert_eq!((mail.kind(), mail.highest_priority()), (QueueKind::Classic, Some(10)));
+    /// ```
     pub fn priorities(mut self, highest: u8) -> Self {
         self.kind = QueueKind::Classic;
         self.priorities = Some(highest);
         self
     }
 
-    /// Somebody else declares this queue: taskq checks that it exists and uses it as it is.
+    /// Somebody else declares this queue: taskq checks that it exists and uses it as it is. To be said last.
+    ///
+    /// ```
+    /// use taskq_core::{QueueKind, QueueSpec};
+    /// let theirs = QueueSpec::new("theirs").priorities(5).existing();
+    /// assert_eq!((theirs.kind(), theirs.highest_priority()), (QueueKind::Existing, Some(5)));
+    /// ```
     pub fn existing(mut self) -> Self {
         self.kind = QueueKind::Existing;
         self
     }
 
     /// The queue's name.
+    ///
+    /// ```
+    /// use taskq_core::{BrokerExt, InMemoryBroker, QueueSpec};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// let app = InMemoryBroker::new().with_queue(QueueSpec::new("mail"));
+    /// app.startup().await?;
+    /// let names: Vec<&str> = app.queues().iter().map(QueueSpec::name).collect();
+    /// assert_eq!(names, ["mail", "taskq"]);
+    /// # Ok(()) }
+    /// ```
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// How the queue keeps its messages.
+    ///
+    /// ```
+    /// use taskq_core::{QueueKind, QueueSpec};
+    /// assert_eq!(QueueSpec::new("mail").kind(), QueueKind::Quorum);
+    /// assert_eq!(QueueSpec::new("mail").classic().kind(), QueueKind::Classic);
+    /// ```
     pub fn kind(&self) -> QueueKind {
         self.kind
     }
 
     /// The highest priority, if the queue has priorities.
+    ///
+    /// ```
+    /// use taskq_core::QueueSpec;
+    /// assert_eq!(QueueSpec::new("mail").priorities(10).highest_priority(), Some(10));
+    /// assert_eq!(QueueSpec::new("mail").highest_priority(), None);
+    /// ```
     pub fn highest_priority(&self) -> Option<u8> {
         self.priorities
     }
 
-    /// The name of the queue that keeps this queue's dead letters.
+    /// The name of the queue that keeps this queue's dead letters: its own, with `.dead` behind it.
+    ///
+    /// ```
+    /// use taskq_core::QueueSpec;
+    /// assert_eq!(QueueSpec::new("mail").dead_letter_name(), "mail.dead");
+    /// ```
     pub fn dead_letter_name(&self) -> String {
         format!("{}{DEAD_SUFFIX}", self.name)
     }
 
-    /// The queue that keeps this queue's dead letters.
+    /// The queue that keeps this queue's dead letters: a quorum queue, whatever kind this one is.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// # use taskq_core::{Broker, BrokerExt, InMemoryBroker, QueueSpec};
+    /// # let broker = InMemoryBroker::new();
+    /// # let app = broker.clone().register::<Add>();
+    /// add(i64::MAX, 1).kiq().on(&app).await?;
+    /// broker.wait_idle().await;
+    /// let dead = QueueSpec::new("taskq").dead_letters();
+    /// assert_eq!(broker.inspect(dead.name()).await?.ready, 1);
+    /// # Ok(()) }
+    /// ```
     pub fn dead_letters(&self) -> QueueSpec {
         QueueSpec::new(self.dead_letter_name())
     }
 
-    /// Whether this is a queue of dead letters.
+    /// Whether this is a queue of dead letters, by its name.
+    ///
+    /// ```
+    /// use taskq_core::QueueSpec;
+    /// let mail = QueueSpec::new("mail");
+    /// assert!(mail.dead_letters().is_dead_letters() && !mail.is_dead_letters());
+    /// ```
     pub fn is_dead_letters(&self) -> bool {
         self.name.ends_with(DEAD_SUFFIX)
     }
 
     /// Whether a user may give a queue this name: 1 to 199 bytes; no control characters, `*` or `#`; no empty word
     /// between dots; not starting with `taskq.v` or `amq.`, not ending with `.dead`.
+    ///
+    /// ```
+    /// use taskq_core::QueueSpec;
+    /// assert_eq!(QueueSpec::new("mail.outgoing").check(), Ok(()));
+    /// assert!(QueueSpec::new("mail.dead").check().unwrap_err().contains("kept for dead letters"));
+    /// assert!(QueueSpec::new("mail..outgoing").check().unwrap_err().contains("empty word"));
+    /// ```
     ///
     /// # Errors
     /// What is wrong with it.

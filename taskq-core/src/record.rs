@@ -11,6 +11,23 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// The end of a task.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> taskq_core::Result<()> {
+/// # use taskq_core::{BrokerExt, End, InMemoryBroker};
+/// # let app = InMemoryBroker::new().register::<Add>();
+/// # let handle = add(2, 3).kiq().on(&app).await?;
+/// let result = handle.wait_result().await?;
+/// match &result.record().end {
+///     End::Done(value) => println!("{} bytes", value.len()),
+///     End::Failed(failure) | End::Discarded(failure) => println!("{failure}"),
+///     End::Cancelled | End::Expired => println!("it did not run"),
+/// }
+/// # assert!(matches!(&result.record().end, End::Done(value) if !value.is_empty()));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
     /// It returned this value, encoded.
@@ -55,6 +72,14 @@ pub struct ResultRecord {
 
 impl ResultRecord {
     /// A record of a task that ended now, in the first round, without having run.
+    ///
+    /// ```
+    /// use taskq_core::{End, FailureKind, ResultRecord, TaskFailure};
+    /// let failure = TaskFailure::new(FailureKind::Timeout, "too slow", 3);
+    /// let mut record = ResultRecord::new(End::Failed(failure), "mail.send");
+    /// record.attempts = 3;
+    /// assert_eq!((record.round, record.started), (0, record.finished));
+    /// ```
     pub fn new(end: End, task: impl Into<String>) -> Self {
         let now = UnixMillis::now();
         ResultRecord {
@@ -70,6 +95,14 @@ impl ResultRecord {
     }
 
     /// The failure, for every end but [`End::Done`].
+    ///
+    /// ```
+    /// use taskq_core::{End, FailureKind, ResultRecord};
+    /// let expired = ResultRecord::new(End::Expired, "mail.send");
+    /// assert_eq!(expired.failure().map(|failure| failure.kind), Some(FailureKind::Expired));
+    /// let done = ResultRecord::new(End::Done(b"5".to_vec().into()), "add");
+    /// assert_eq!(done.failure(), None);
+    /// ```
     pub fn failure(&self) -> Option<TaskFailure> {
         match &self.end {
             End::Done(_) => None,
@@ -81,7 +114,15 @@ impl ResultRecord {
         }
     }
 
-    /// The record as bytes, in the present version.
+    /// The record as bytes, in the present version: a MessagePack map.
+    ///
+    /// ```
+    /// use taskq_core::{End, ResultRecord};
+    /// let mut record = ResultRecord::new(End::Cancelled, "mail.send");
+    /// record.worker = "mail-1/4711".into();
+    /// let bytes = record.encode(); // for a result backend to keep
+    /// assert_eq!(ResultRecord::decode(&bytes).unwrap(), record);
+    /// ```
     pub fn encode(&self) -> Vec<u8> {
         let (state, value, failure) = match &self.end {
             End::Done(value) => (State::Done, Some(value.to_vec()), None),
@@ -108,6 +149,13 @@ impl ResultRecord {
     }
 
     /// The record that these bytes hold, of this or an older version.
+    ///
+    /// ```
+    /// use taskq_core::{End, ResultRecord};
+    /// let bytes = ResultRecord::new(End::Expired, "mail.send").encode();
+    /// assert_eq!(ResultRecord::decode(&bytes).unwrap().end, End::Expired);
+    /// assert!(ResultRecord::decode(&bytes[1..]).is_err());
+    /// ```
     ///
     /// # Errors
     /// They are not a record, or were written by a newer version.

@@ -10,6 +10,15 @@ use std::time::Duration;
 /// assert!("5 apples".into_span().unwrap_err().contains("not a duration"));
 /// ```
 pub trait IntoSpan {
+    /// The length of time.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use taskq_core::IntoSpan;
+    /// assert_eq!("1h 30m".into_span(), Ok(Duration::from_secs(5_400)));
+    /// assert_eq!(Duration::from_millis(300).into_span(), Ok(Duration::from_millis(300)));
+    /// ```
+    ///
     /// # Errors
     /// The text is not a duration; the error says how to write one.
     fn into_span(self) -> Result<Duration, String>;

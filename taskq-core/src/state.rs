@@ -27,6 +27,15 @@ impl StateMap {
 
     /// The value of type `T`, shared.
     ///
+    /// ```
+    /// use taskq_core::{BrokerExt, InMemoryBroker, State};
+    /// struct Smtp { host: String }
+    ///
+    /// let app = InMemoryBroker::new().with_state(Smtp { host: "localhost".into() });
+    /// let smtp: State<Smtp> = app.state().get().unwrap();
+    /// assert_eq!(smtp.host, "localhost");
+    /// ```
+    ///
     /// # Errors
     /// There is none; the error says how to add it.
     pub fn get<T: Send + Sync + 'static>(&self) -> Result<State<T>, BoxError> {
@@ -53,6 +62,15 @@ pub struct State<T>(pub Arc<T>);
 
 impl<T> State<T> {
     /// A state of one's own, for calling a task's function in a unit test.
+    ///
+    /// ```
+    /// use taskq_core::State;
+    /// fn greet(name: &str, greeting: State<String>) -> String { // a task's function, without its `#[task]`
+    ///     format!("{}, {name}", *greeting)
+    /// }
+    ///
+    /// assert_eq!(greet("Ada", State::new("hello".into())), "hello, Ada");
+    /// ```
     pub fn new(value: T) -> Self {
         State(Arc::new(value))
     }

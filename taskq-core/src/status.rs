@@ -9,8 +9,16 @@ use serde::{Deserialize, Serialize};
 ///
 /// ```
 /// use taskq_core::TaskStatus;
-/// assert!(TaskStatus::Done.is_final());
-/// assert!(!TaskStatus::Running.is_final());
+/// fn show(status: TaskStatus) -> String {
+///     match status {
+///         TaskStatus::Done => "done".into(),
+///         TaskStatus::Retrying { attempt, .. } => format!("failed, attempt {attempt} is to come"),
+///         status if status.is_final() => format!("gave up: {status:?}"),
+///         _ => "on its way".into(),
+///     }
+/// }
+/// assert_eq!(show(TaskStatus::Expired), "gave up: Expired");
+/// assert_eq!(show(TaskStatus::Running), "on its way");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -41,7 +49,15 @@ pub enum TaskStatus {
 }
 
 impl TaskStatus {
-    /// Whether nothing further will happen to the task.
+    /// Whether nothing further will happen to the task, short of a replay from the dead letters.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use taskq_core::{TaskStatus, UnixMillis};
+    /// let due = UnixMillis::now() + Duration::from_secs(60);
+    /// assert!(!TaskStatus::Retrying { attempt: 2, due }.is_final());
+    /// assert!(TaskStatus::Discarded.is_final());
+    /// ```
     pub fn is_final(self) -> bool {
         use TaskStatus as S;
         matches!(self, S::Done | S::Failed | S::Discarded | S::Cancelled | S::Expired)
@@ -63,8 +79,9 @@ impl From<&End> for TaskStatus {
 /// A step of a tracked task on its way to its end.
 ///
 /// ```
-/// use taskq_core::{Step, TaskStatus};
-/// assert_eq!(TaskStatus::from(Step::Queued), TaskStatus::Queued);
+/// use taskq_core::{Step, TaskStatus, UnixMillis};
+/// let step = Step::Retrying { attempt: 2, due: UnixMillis::now() }; // as a result backend keeps it
+/// assert!(matches!(TaskStatus::from(step), TaskStatus::Retrying { attempt: 2, .. })); // as `status()` tells it
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -19,17 +19,39 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// The root of a new trace.
+    /// The root of a new trace, which is sampled.
+    ///
+    /// ```
+    /// use taskq_core::TraceContext;
+    /// let (ours, theirs) = (TraceContext::fresh(), TraceContext::fresh());
+    /// assert_ne!(ours.trace_id(), theirs.trace_id());
+    /// assert!(ours.to_string().ends_with("-01")); // sampled
+    /// ```
     pub fn fresh() -> Self {
         TraceContext { trace: fastrand::u128(1..), span: fastrand::u64(1..), flags: 1 }
     }
 
-    /// A new span of the same trace.
+    /// A new span of the same trace, sampled if this one is.
+    ///
+    /// ```
+    /// use taskq_core::TraceContext;
+    /// let parent = TraceContext::fresh();
+    /// let child = parent.child();
+    /// assert_eq!(child.trace_id(), parent.trace_id());
+    /// assert_ne!(child, parent);
+    /// ```
     pub fn child(self) -> Self {
         TraceContext { span: fastrand::u64(1..), ..self }
     }
 
     /// The context that this header holds, if it is a valid one.
+    ///
+    /// ```
+    /// use taskq_core::TraceContext;
+    /// let header = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    /// assert!(TraceContext::parse(header).is_some());
+    /// assert!(TraceContext::parse(&header.to_uppercase()).is_none());
+    /// ```
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('-');
         let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
@@ -46,6 +68,12 @@ impl TraceContext {
     }
 
     /// The trace's id as 32 hexadecimal digits.
+    ///
+    /// ```
+    /// use taskq_core::TraceContext;
+    /// let context = TraceContext::parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01").unwrap();
+    /// assert_eq!(context.trace_id(), "0af7651916cd43dd8448eb211c80319c"); // as a log line has it
+    /// ```
     pub fn trace_id(&self) -> String {
         format!("{:032x}", self.trace)
     }

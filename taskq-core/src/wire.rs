@@ -1,6 +1,12 @@
 //! The names that travel: headers of a message, content types, the version.
 //!
 //! They are a contract between workers and producers of different versions: a name is never reused for another meaning.
+//!
+//! ```
+//! use taskq_core::{ContentType, wire};
+//! assert_eq!(ContentType::parse(wire::JSON), Some(ContentType::Json));
+//! assert!(wire::HEADER_ATTEMPT.starts_with(wire::PREFIX)); // so no label is of that name
+//! ```
 
 /// The version that this release writes. Every version up to it is read.
 pub const VERSION: u32 = 1;

@@ -86,7 +86,18 @@ impl Default for InMemoryBroker {
 }
 
 impl InMemoryBroker {
-    /// A broker of its own: capacity 10,000 per queue, 100 tasks of a queue at once.
+    /// A broker of its own, empty: capacity 10,000 per queue, 100 tasks of a queue at once.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// # use taskq_core::{BrokerExt, InMemoryBroker};
+    /// let app = InMemoryBroker::new().register::<Add>();
+    /// let handle = add(2, 3).kiq().on(&app).await?; // run here, without a worker being started
+    /// assert_eq!(handle.wait_result().await?.into_value()?, 5);
+    /// # Ok(()) }
+    /// ```
     pub fn new() -> Self {
         let settings = Settings {
             capacity: MEMORY_CAPACITY,
@@ -99,21 +110,58 @@ impl InMemoryBroker {
         InMemoryBroker { shared: Arc::new(shared), results: InMemoryResults::default() }
     }
 
-    /// How many messages a queue holds, waiting and running, before `kiq` waits for room, up to the publish timeout, and
-    /// then gives `QueueFull`; 10,000 by default. A queue of dead letters keeps as many, and then forgets the oldest, with a
-    /// warning in the log. Retries, delayed tasks that come due, and tasks that a running task submits do not wait.
+    /// How many messages a queue holds, waiting and running, before `kiq` waits for room, up to the publish timeout,
+    /// and then gives `QueueFull`; 10,000 by default, and 0 counts as 1. A queue holds as many delayed ones beside
+    /// them. A queue of dead letters keeps as many, and then forgets the oldest, with a warning in the log. Retries,
+    /// delayed tasks that come due, and tasks that a running task submits do not wait.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// # use taskq_core::{BrokerExt, InMemoryBroker, KiqError};
+    /// let app = InMemoryBroker::new().capacity(2).without_worker().with_publish_timeout("20ms").register::<Add>();
+    /// add(1, 1).kiq().on(&app).await?;
+    /// add(2, 2).kiq().on(&app).await?;
+    /// let error = add(3, 3).kiq().on(&app).await.unwrap_err();
+    /// assert!(matches!(error, KiqError::QueueFull { queue, .. } if queue == "taskq"));
+    /// # Ok(()) }
+    /// ```
     pub fn capacity(self, messages: usize) -> Self {
         self.shared.lock().settings.capacity = messages.max(1);
         self
     }
 
-    /// How many tasks of each queue run at once, over all that consume it; 100 by default. 1 runs them strictly one after another; 0 counts as 1.
+    /// How many tasks of each queue run at once, over all that consume it; 100 by default. 1 runs them strictly one
+    /// after another; 0 counts as 1. Says nothing after [`InMemoryBroker::without_worker`]: there the worker's own
+    /// concurrency does.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// # use taskq_core::{BrokerExt, InMemoryBroker};
+    /// # use std::time::Duration;
+    /// let app = InMemoryBroker::new().concurrency(1).register::<Nap>();
+    /// let began = tokio::time::Instant::now();
+    /// let naps = app.kiq_many([nap(60), nap(60)]).await?;
+    /// naps[1].wait_result().await?;
+    /// assert!(began.elapsed() >= Duration::from_secs(120)); // one after the other
+    /// # Ok(()) }
+    /// ```
     pub fn concurrency(self, tasks: usize) -> Self {
         self.shared.lock().settings.concurrency = NonZeroUsize::new(tasks).unwrap_or(NonZeroUsize::MIN);
         self
     }
 
-    /// How many tasks of one queue run at once.
+    /// How many tasks of one queue run at once, in place of [`InMemoryBroker::concurrency`]; 0 counts as 1.
+    ///
+    /// ```
+    /// # use taskq_core::{Broker, InMemoryBroker};
+    /// let broker = InMemoryBroker::new().concurrency(8).queue_concurrency("reports", 1);
+    /// assert_eq!(broker.embedded_concurrency("reports").map(usize::from), Some(1));
+    /// assert_eq!(broker.embedded_concurrency("mail").map(usize::from), Some(8));
+    /// ```
     pub fn queue_concurrency(self, queue: impl Into<String>, tasks: usize) -> Self {
         let tasks = NonZeroUsize::new(tasks).unwrap_or(NonZeroUsize::MIN);
         self.shared.lock().settings.queue_concurrency.insert(queue.into(), tasks);
@@ -121,6 +169,20 @@ impl InMemoryBroker {
     }
 
     /// Runs nothing by itself: messages wait for a worker (`app.worker()`), as on a server.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// # use taskq_core::{BrokerExt, InMemoryBroker, TaskStatus};
+    /// let app = InMemoryBroker::new().without_worker().register::<Add>();
+    /// let handle = add(2, 3).kiq().on(&app).await?;
+    /// assert_eq!(app.broker().inspect("taskq").await?.ready, 1); // it waits
+    ///
+    /// app.worker().run_until(handle.wait_result()).await?;
+    /// assert_eq!(handle.status().await?, TaskStatus::Done);
+    /// # Ok(()) }
+    /// ```
     pub fn without_worker(self) -> Self {
         self.shared.lock().settings.embedded = false;
         self
@@ -129,6 +191,21 @@ impl InMemoryBroker {
     /// Resolves when no message is left: none waits, none is delayed, none runs. At once if there is none. Cancel safe.
     ///
     /// Never resolves while a message lies in a queue that nobody consumes.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// # use taskq_core::{BrokerExt, InMemoryBroker, TaskStatus};
+    /// let broker = InMemoryBroker::new();
+    /// let app = broker.clone().register::<Add>();
+    /// let handles = app.kiq_many((0..100).map(|n| add(n, n))).await?;
+    /// broker.wait_idle().await;
+    /// for handle in handles {
+    ///     assert_eq!(handle.status().await?, TaskStatus::Done);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub async fn wait_idle(&self) {
         loop {
             let idle = self.shared.idle.notified();
@@ -139,7 +216,24 @@ impl InMemoryBroker {
         }
     }
 
-    /// The dead letters of `queue`, oldest first.
+    /// The dead letters of `queue`, oldest first, for a test to look at; none for a queue that does not exist. They
+    /// stay where they are. [`App::dead_letters`](crate::App::dead_letters) also replays them.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// # use taskq_core::{BrokerExt, FailureKind, InMemoryBroker};
+    /// let broker = InMemoryBroker::new();
+    /// let app = broker.clone().register::<Add>();
+    /// add(i64::MAX, 1).kiq().on(&app).await?;
+    /// broker.wait_idle().await;
+    ///
+    /// let letters = broker.dead_letters("taskq");
+    /// assert_eq!((letters.len(), letters[0].kind), (1, FailureKind::Error));
+    /// assert_eq!(letters[0].error, "the sum is too large");
+    /// # Ok(()) }
+    /// ```
     pub fn dead_letters(&self, queue: &str) -> Vec<DeadLetter> {
         let name = QueueSpec::new(queue).dead_letter_name();
         let state = self.shared.lock();

@@ -48,6 +48,20 @@ pub struct InMemoryResults {
 
 impl InMemoryResults {
     /// An empty store of its own.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// # use taskq_core::{BrokerExt, InMemoryBroker, InMemoryResults, ResultBackend};
+    /// let results = InMemoryResults::new();
+    /// let app = InMemoryBroker::new().with_result_backend(results.clone()).register::<Add>();
+    /// let handle = add(2, 3).kiq().on(&app).await?;
+    /// handle.wait_result().await?;
+    /// assert!(results.fetch(handle.id()).await?.is_some());
+    /// assert!(InMemoryResults::new().fetch(handle.id()).await?.is_none());
+    /// # Ok(()) }
+    /// ```
     pub fn new() -> Self {
         InMemoryResults::default()
     }

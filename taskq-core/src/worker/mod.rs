@@ -81,25 +81,76 @@ impl Worker {
         }
     }
 
-    /// How many tasks of each queue run at once: 100 by default; 0 counts as 1.
+    /// How many tasks of each queue run at once: 100 by default; 0 counts as 1. Twice as many deliveries are held.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// # use taskq_core::{BrokerExt, InMemoryBroker};
+    /// # use std::time::Duration;
+    /// let app = InMemoryBroker::new().without_worker().register::<Nap>();
+    /// let naps = app.kiq_many([nap(60), nap(60)]).await?;
+    /// let began = tokio::time::Instant::now();
+    /// app.worker().concurrency(1).run_until(naps[1].wait_result()).await?;
+    /// assert!(began.elapsed() >= Duration::from_secs(120)); // one after the other
+    /// # Ok(()) }
+    /// ```
     pub fn concurrency(mut self, tasks: usize) -> Self {
         self.concurrency = tasks.max(1);
         self
     }
 
-    /// Consumes this queue, and no others than those named in this way. Without any, all queues of the app.
+    /// Consumes this queue, and no others than those named in this way. Without any, all queues of the app. One that
+    /// the app does not declare must exist.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// # use taskq_core::{BrokerExt, InMemoryBroker, QueueSpec};
+    /// let app = InMemoryBroker::new().without_worker().with_queue(QueueSpec::new("urgent")).register::<Add>();
+    /// add(1, 1).kiq().on(&app).await?;
+    /// let urgent = add(2, 3).kiq().queue("urgent").on(&app).await?;
+    /// app.worker().queue("urgent").run_until(urgent.wait_result()).await?;
+    /// assert_eq!(app.broker().inspect("taskq").await?.ready, 1); // still there
+    /// # Ok(()) }
+    /// ```
     pub fn queue(mut self, name: impl Into<String>) -> Self {
         self.queues.push((name.into(), None));
         self
     }
 
-    /// Consumes this queue, so many tasks at once.
+    /// Consumes this queue, as [`Worker::queue`] does, so many tasks at once; 0 counts as 1.
+    ///
+    /// ```
+    /// use taskq_core::{BrokerExt, InMemoryBroker};
+    /// let worker = InMemoryBroker::new().into_app().worker().concurrency(50).queue("mail").queue_with("reports", 2);
+    /// let plan = worker.plan();
+    /// assert_eq!((plan.queues[0].concurrency, plan.queues[1].concurrency), (50, 2));
+    /// ```
     pub fn queue_with(mut self, name: impl Into<String>, concurrency: usize) -> Self {
         self.queues.push((name.into(), Some(concurrency.max(1))));
         self
     }
 
-    /// Time that running tasks get when the worker stops; 25 s by default.
+    /// Time that running tasks get when the worker stops; 25 s by default. Text that is not a duration is
+    /// [`WorkerError::Invalid`] when the worker is run.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// # use taskq_core::{BrokerExt, InMemoryBroker, WorkerError};
+    /// # use std::time::Duration;
+    /// # let app = InMemoryBroker::new().without_worker().register::<Nap>();
+    /// nap(3600).kiq().on(&app).await?;
+    /// let stop = tokio::time::sleep(Duration::from_secs(5));
+    /// let ended = app.worker().shutdown_timeout("10s").run_until(stop).await;
+    /// assert!(matches!(ended, Err(WorkerError::Abandoned { in_flight: 1 })));
+    /// assert_eq!(app.broker().inspect("taskq").await?.ready, 1); // it runs again elsewhere
+    /// # Ok(()) }
+    /// ```
     pub fn shutdown_timeout(mut self, timeout: impl IntoSpan) -> Self {
         match timeout.into_span() {
             Ok(timeout) => self.shutdown_timeout = timeout,
@@ -108,7 +159,21 @@ impl Worker {
         self
     }
 
-    /// Time limit of one run, for tasks that name none; 25 min by default.
+    /// Time limit of one run, for tasks that name none; 25 min by default. Text that is not a duration is
+    /// [`WorkerError::Invalid`] when the worker is run.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// # use taskq_core::{BrokerExt, FailureKind, InMemoryBroker};
+    /// # let app = InMemoryBroker::new().without_worker().register::<Nap>();
+    /// let handle = nap(120).kiq().on(&app).await?;
+    /// app.worker().task_timeout("1m").run_until(handle.wait_result()).await?;
+    /// let failure = handle.wait_result().await?.into_value().unwrap_err();
+    /// assert_eq!(failure.kind, FailureKind::Timeout);
+    /// # Ok(()) }
+    /// ```
     pub fn task_timeout(mut self, timeout: impl IntoSpan) -> Self {
         match timeout.into_span() {
             Ok(timeout) => self.task_timeout = timeout,
@@ -122,9 +187,25 @@ impl Worker {
     ///
     /// Dropping the future stops at once: what was running goes back to its queue.
     ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// # use taskq_core::{BrokerExt, InMemoryBroker, TaskStatus};
+    /// # use std::time::Duration;
+    /// # let app = InMemoryBroker::new().without_worker().register::<Nap>();
+    /// let handle = nap(20).kiq().on(&app).await?;
+    /// let stop = tokio::time::sleep(Duration::from_secs(5)); // or `tokio::signal::ctrl_c()`
+    /// app.worker().run_until(stop).await?;
+    /// assert_eq!(handle.status().await?, TaskStatus::Done); // it was allowed to finish
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
-    /// Wrong set-up, before anything is consumed; [`BrokerError::Closed`] if the broker was closed under it;
-    /// [`WorkerError::Abandoned`] if tasks had to be interrupted.
+    /// Before anything is consumed: those of [`App::startup`], [`WorkerError::Invalid`] for an option that cannot be
+    /// used, [`WorkerError::NoTasks`], [`WorkerError::MissingState`], and [`WorkerError::Broker`] for a queue that
+    /// cannot be consumed. [`BrokerError::Closed`] if the broker was closed under it; [`WorkerError::Abandoned`] if
+    /// tasks had to be interrupted.
     pub async fn run_until<F: Future>(self, stop: F) -> Result<(), WorkerError> {
         let stopping = CancellationToken::new();
         let run = self.run_until_stopped(stopping.clone(), CancellationToken::new());
@@ -136,8 +217,27 @@ impl Worker {
         run.await
     }
 
-    /// Runs until `stop` is cancelled, then as [`Worker::run_until`] does; cancelling `now` ends the waiting for running
-    /// tasks.
+    /// Runs until `stop` is cancelled, then as [`Worker::run_until`] does; cancelling `now` ends the waiting for
+    /// running tasks. Dropping the future stops at once.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// # use taskq_core::{BrokerExt, InMemoryBroker, WorkerError};
+    /// # use std::time::Duration;
+    /// use tokio_util::sync::CancellationToken;
+    /// # let app = InMemoryBroker::new().without_worker().register::<Nap>();
+    /// # nap(3600).kiq().on(&app).await?;
+    ///
+    /// let (stop, now) = (CancellationToken::new(), CancellationToken::new());
+    /// let running = tokio::spawn(app.worker().run_until_stopped(stop.clone(), now.clone()));
+    /// tokio::time::sleep(Duration::from_secs(5)).await;
+    /// stop.cancel(); // at the first signal
+    /// now.cancel(); // at the second: whoever sent it does not want to wait
+    /// assert!(matches!(running.await.unwrap(), Err(WorkerError::Abandoned { in_flight: 1 })));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// As [`Worker::run_until`].

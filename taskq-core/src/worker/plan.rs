@@ -5,6 +5,20 @@ use crate::{queue::QueueSpec, task::TaskDef};
 use std::{fmt, num::NonZeroU16};
 
 /// One queue that a worker consumes.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> taskq_core::Result<()> {
+/// # use taskq_core::{BrokerExt, InMemoryBroker, QueueSpec};
+/// let app = InMemoryBroker::new().with_queue(QueueSpec::new("mail").priorities(10));
+/// app.startup().await?;
+/// for queue in app.worker().plan().queues {
+///     println!("{}: {} at once, {} held", queue.spec.name(), queue.concurrency, queue.prefetch);
+/// }
+/// # let plan = app.worker().plan();
+/// # assert_eq!((plan.queues[0].spec.name(), plan.queues[0].concurrency, plan.queues[0].prefetch.get()), ("mail", 100, 200));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct QueuePlan {
@@ -36,7 +50,21 @@ pub struct WorkerPlan {
 }
 
 impl Worker {
-    /// What this worker is about to do. Complete once the app has started.
+    /// What this worker is about to do. Complete once the app has started: before that, the app's own queues are
+    /// missing.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq_core::Result<()> {
+    /// # use taskq_core::{BrokerExt, InMemoryBroker};
+    /// # let app = InMemoryBroker::new().register::<Add>();
+    /// app.startup().await?;
+    /// let plan = app.worker().plan();
+    /// assert_eq!((plan.tasks[0].0.name, plan.tasks[0].1.as_str()), ("add", "taskq"));
+    /// assert_eq!(plan.queues[0].spec.name(), "taskq");
+    /// # Ok(()) }
+    /// ```
     pub fn plan(&self) -> WorkerPlan {
         let tasks = self.app.tasks().unwrap_or_default();
         let queues = match self.queues.as_slice() {

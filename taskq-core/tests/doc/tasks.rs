@@ -1,0 +1,52 @@
+// Tasks for the examples of the documentation, which include this file unseen: this crate has no `#[task]`.
+
+struct Add;
+
+impl taskq_core::Task for Add {
+    type Args = (i64, i64);
+    type Output = i64;
+    type Returns = Result<i64, String>;
+    const NAME: &'static str = "add";
+    const CONFIG: taskq_core::TaskConfig = taskq_core::TaskConfig::new();
+}
+
+impl taskq_core::Run for Add {
+    fn run(
+        _: taskq_core::TaskContext,
+        (a, b): (i64, i64),
+    ) -> taskq_core::BoxFuture<'static, Result<i64, taskq_core::BoxError>> {
+        Box::pin(async move { a.checked_add(b).ok_or_else(|| "the sum is too large".into()) })
+    }
+}
+
+/// The sum, or an error when it is too large.
+fn add(a: i64, b: i64) -> taskq_core::Call<Add> {
+    taskq_core::Call::new((a, b))
+}
+
+struct Nap;
+
+impl taskq_core::Task for Nap {
+    type Args = (u64,);
+    type Output = ();
+    type Returns = ();
+    const NAME: &'static str = "nap";
+    const CONFIG: taskq_core::TaskConfig = taskq_core::TaskConfig::new();
+}
+
+impl taskq_core::Run for Nap {
+    fn run(
+        _: taskq_core::TaskContext,
+        (seconds,): (u64,),
+    ) -> taskq_core::BoxFuture<'static, Result<(), taskq_core::BoxError>> {
+        Box::pin(async move {
+            tokio::time::sleep(std::time::Duration::from_secs(seconds)).await;
+            Ok(())
+        })
+    }
+}
+
+/// Takes this long.
+fn nap(seconds: u64) -> taskq_core::Call<Nap> {
+    taskq_core::Call::new((seconds,))
+}
