@@ -19,8 +19,8 @@ const URL_VARIABLE: &str = "TASKQ_AMQP_URL";
 /// fails: a URL that cannot be used is an error of `startup`, or of the first call.
 ///
 /// ```no_run
-/// use taskq_amqp::AmqpBroker;
-/// use taskq_core::{BrokerExt, QueueSpec};
+/// use taskq::AmqpBroker;
+/// use taskq::{BrokerExt, QueueSpec};
 ///
 /// let app = AmqpBroker::new("amqp://guest:guest@localhost:5672/%2f")
 ///     .host("amqp://guest:guest@second.example:5672/%2f")

@@ -8,8 +8,8 @@ macro_rules! arity {
             /// Gives `.kiq(..)` to tasks of this many arguments. In the prelude, without its name.
             ///
             /// ```
-            /// use taskq_core::prelude::*;
-            /// # use taskq_core::{Kiq, Task, TaskConfig};
+            /// use taskq::prelude::*;
+            /// # use taskq::{Kiq, Task, TaskConfig};
             /// # struct Count;
             /// # impl Task for Count { type Args = Vec<u8>; type Output = usize; type Returns = usize; const NAME: &'static str = "count"; const CONFIG: TaskConfig = TaskConfig::new(); }
             #[doc = concat!("# fn count(", stringify!($($arg: u8),*), ") -> Call<Count> { Call::new(vec![", stringify!($($arg),*), "]) }", $(" let ", stringify!($arg), " = 7;",)*)]
@@ -25,9 +25,9 @@ macro_rules! arity {
                 ///
                 /// ```
                 /// # #[tokio::main(flavor = "current_thread")]
-                /// # async fn main() -> taskq_core::Result<()> {
-                /// use taskq_core::prelude::*;
-                /// # use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig};
+                /// # async fn main() -> taskq::Result<()> {
+                /// use taskq::prelude::*;
+                /// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig};
                 /// # struct Count;
                 /// # impl Task for Count { type Args = Vec<u8>; type Output = usize; type Returns = usize; const NAME: &'static str = "count"; const CONFIG: TaskConfig = TaskConfig::new(); }
                 /// # impl Run for Count { fn run(_: TaskContext, args: Vec<u8>) -> BoxFuture<'static, Result<usize, BoxError>> { Box::pin(async move { Ok(args.len()) }) } }

@@ -7,7 +7,7 @@ use std::time::Duration;
 ///
 /// ```
 /// use std::time::Duration;
-/// use taskq_core::Backoff;
+/// use taskq::Backoff;
 ///
 /// let rule = Backoff::exp(Duration::from_secs(1)).max(Duration::from_secs(60));
 /// assert_eq!(rule.delay(1), Duration::from_secs(1));
@@ -35,7 +35,7 @@ impl Backoff {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use taskq_core::Backoff;
+    /// use taskq::Backoff;
     /// let rule = Backoff::exp(Duration::from_millis(500));
     /// assert_eq!([1, 2, 3].map(|attempt| rule.delay(attempt).as_millis()), [500, 1_000, 2_000]);
     /// ```
@@ -47,7 +47,7 @@ impl Backoff {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use taskq_core::{Backoff, TaskConfig};
+    /// use taskq::{Backoff, TaskConfig};
     /// const CONFIG: TaskConfig = TaskConfig::new().retry(5).backoff(Backoff::fixed(Duration::from_secs(30)));
     /// assert_eq!(CONFIG.backoff.delay(1), CONFIG.backoff.delay(5));
     /// ```
@@ -59,7 +59,7 @@ impl Backoff {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use taskq_core::Backoff;
+    /// use taskq::Backoff;
     /// const RULE: Backoff =
     ///     Backoff::list(&[Duration::from_secs(1), Duration::from_secs(60), Duration::from_secs(3600)]);
     /// assert_eq!([1, 2, 3, 4].map(|attempt| RULE.delay(attempt).as_secs()), [1, 60, 3600, 3600]);
@@ -72,7 +72,7 @@ impl Backoff {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use taskq_core::Backoff;
+    /// use taskq::Backoff;
     /// let rule = Backoff::exp(Duration::from_secs(1)).factor(10.0);
     /// assert_eq!([1, 2, 3].map(|attempt| rule.delay(attempt).as_secs()), [1, 10, 100]);
     /// ```
@@ -87,7 +87,7 @@ impl Backoff {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use taskq_core::Backoff;
+    /// use taskq::Backoff;
     /// let (day, week) = (Duration::from_secs(24 * 3600), Duration::from_secs(7 * 24 * 3600));
     /// assert_eq!(Backoff::exp(day).max(week).delay(4), week);
     /// ```
@@ -102,7 +102,7 @@ impl Backoff {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use taskq_core::Backoff;
+    /// use taskq::Backoff;
     /// // How long the default rule waits in all, at most, between ten runs:
     /// let waits: Duration = (1..10).map(|attempt| Backoff::DEFAULT.delay(attempt)).sum();
     /// assert_eq!(waits, Duration::from_secs(511));

@@ -19,7 +19,7 @@ use std::{
 /// What a broker can do. Asking for more is an error at start, or of the call that asks.
 ///
 /// ```
-/// let can = taskq_core::Capabilities::none().with_delay();
+/// let can = taskq::Capabilities::none().with_delay();
 /// assert!(can.delay && !can.priorities);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,7 +35,7 @@ impl Capabilities {
     /// A broker that only carries messages in order.
     ///
     /// ```
-    /// use taskq_core::Capabilities;
+    /// use taskq::Capabilities;
     /// let can = Capabilities::none();
     /// assert!(!can.delay && !can.priorities);
     /// ```
@@ -46,7 +46,7 @@ impl Capabilities {
     /// The same with delays: [`Publish::delay`] is kept. Retries need them.
     ///
     /// ```
-    /// use taskq_core::Capabilities;
+    /// use taskq::Capabilities;
     /// assert!(Capabilities::none().with_delay().delay);
     /// ```
     pub fn with_delay(mut self) -> Self {
@@ -57,7 +57,7 @@ impl Capabilities {
     /// The same with priorities: a queue may be declared with [`QueueSpec::priorities`].
     ///
     /// ```
-    /// use taskq_core::{Broker, Capabilities, InMemoryBroker};
+    /// use taskq::{Broker, Capabilities, InMemoryBroker};
     /// assert_eq!(InMemoryBroker::new().capabilities(), Capabilities::none().with_delay().with_priorities());
     /// ```
     pub fn with_priorities(mut self) -> Self {
@@ -70,7 +70,7 @@ impl Capabilities {
 ///
 /// ```
 /// use std::time::Duration;
-/// use taskq_core::{Origin, Publish};
+/// use taskq::{Origin, Publish};
 ///
 /// /// How long this publish may wait for room in its queue.
 /// fn patience(publish: &Publish) -> Duration {
@@ -79,7 +79,7 @@ impl Capabilities {
 ///         _ => Duration::ZERO,
 ///     }
 /// }
-/// # let message = taskq_core::Message::new("1".into(), "mail.send", taskq_core::ContentType::Json, "{}".into());
+/// # let message = taskq::Message::new("1".into(), "mail.send", taskq::ContentType::Json, "{}".into());
 /// # assert_eq!(patience(&Publish::new("mail", message.clone()).origin(Origin::Worker)), Duration::ZERO);
 /// # assert_eq!(patience(&Publish::new("mail", message)), Duration::from_secs(30));
 /// ```
@@ -98,7 +98,7 @@ pub enum Origin {
 /// One message to publish.
 ///
 /// ```
-/// # use taskq_core::{Broker, BrokerError, ContentType, Message, Publish, TaskId};
+/// # use taskq::{Broker, BrokerError, ContentType, Message, Publish, TaskId};
 /// # use std::time::Duration;
 /// # async fn example(broker: impl Broker) -> Result<(), BrokerError> {
 /// let message = Message::new(TaskId::new(), "mail.send", ContentType::Json, b"{}".to_vec().into());
@@ -126,7 +126,7 @@ impl Publish {
     /// A message from a caller, due at once, with the default timeout of 30 s.
     ///
     /// ```
-    /// use taskq_core::{ContentType, Message, Origin, Publish, TaskId};
+    /// use taskq::{ContentType, Message, Origin, Publish, TaskId};
     /// let message = Message::new(TaskId::new(), "mail.send", ContentType::Json, "{}".into());
     /// let publish = Publish::new("mail", message);
     /// assert_eq!((publish.origin, publish.delay, publish.within.as_secs()), (Origin::Caller, None, 30));
@@ -146,11 +146,11 @@ impl Publish {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), taskq_core::BrokerError> {
+    /// # async fn main() -> Result<(), taskq::BrokerError> {
     /// # tokio::time::pause();
     /// use std::{num::NonZeroU16, time::Duration};
-    /// use taskq_core::{Broker, InMemoryBroker, Publish, QueueSpec};
-    /// # fn message(task: &'static str) -> taskq_core::Message { taskq_core::Message::new(taskq_core::TaskId::new(), task, taskq_core::ContentType::Json, "{}".into()) }
+    /// use taskq::{Broker, InMemoryBroker, Publish, QueueSpec};
+    /// # fn message(task: &'static str) -> taskq::Message { taskq::Message::new(taskq::TaskId::new(), task, taskq::ContentType::Json, "{}".into()) }
     /// let (broker, mail) = (InMemoryBroker::new(), QueueSpec::new("mail"));
     /// broker.declare(&mail).await?;
     /// broker.publish(Publish::new("mail", message("mail.send")).delay(Some(Duration::from_secs(60)))).await?;
@@ -168,9 +168,9 @@ impl Publish {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), taskq_core::BrokerError> {
-    /// use taskq_core::{Broker, InMemoryBroker, Origin, Publish, QueueSpec};
-    /// # fn message(task: &'static str) -> taskq_core::Message { taskq_core::Message::new(taskq_core::TaskId::new(), task, taskq_core::ContentType::Json, "{}".into()) }
+    /// # async fn main() -> Result<(), taskq::BrokerError> {
+    /// use taskq::{Broker, InMemoryBroker, Origin, Publish, QueueSpec};
+    /// # fn message(task: &'static str) -> taskq::Message { taskq::Message::new(taskq::TaskId::new(), task, taskq::ContentType::Json, "{}".into()) }
     /// let broker = InMemoryBroker::new().capacity(1);
     /// broker.declare(&QueueSpec::new("mail")).await?;
     /// broker.publish(Publish::new("mail", message("mail.send"))).await?;
@@ -188,11 +188,11 @@ impl Publish {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), taskq_core::BrokerError> {
+    /// # async fn main() -> Result<(), taskq::BrokerError> {
     /// # tokio::time::pause();
     /// use std::time::Duration;
-    /// use taskq_core::{Broker, BrokerError, InMemoryBroker, Publish, QueueSpec};
-    /// # fn message(task: &'static str) -> taskq_core::Message { taskq_core::Message::new(taskq_core::TaskId::new(), task, taskq_core::ContentType::Json, "{}".into()) }
+    /// use taskq::{Broker, BrokerError, InMemoryBroker, Publish, QueueSpec};
+    /// # fn message(task: &'static str) -> taskq::Message { taskq::Message::new(taskq::TaskId::new(), task, taskq::ContentType::Json, "{}".into()) }
     /// let broker = InMemoryBroker::new().capacity(1);
     /// broker.declare(&QueueSpec::new("mail")).await?;
     /// broker.publish(Publish::new("mail", message("mail.send"))).await?;
@@ -209,9 +209,9 @@ impl Publish {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), taskq_core::BrokerError> {
-    /// use taskq_core::{Broker, Epitaph, FailureKind, InMemoryBroker, Publish, QueueSpec, TaskFailure, UnixMillis};
-    /// # fn message(task: &'static str) -> taskq_core::Message { taskq_core::Message::new(taskq_core::TaskId::new(), task, taskq_core::ContentType::Json, "{}".into()) }
+    /// # async fn main() -> Result<(), taskq::BrokerError> {
+    /// use taskq::{Broker, Epitaph, FailureKind, InMemoryBroker, Publish, QueueSpec, TaskFailure, UnixMillis};
+    /// # fn message(task: &'static str) -> taskq::Message { taskq::Message::new(taskq::TaskId::new(), task, taskq::ContentType::Json, "{}".into()) }
     /// let (broker, mail) = (InMemoryBroker::new(), QueueSpec::new("mail"));
     /// broker.declare(&mail).await?;
     /// let (failure, now) = (TaskFailure::new(FailureKind::Error, "smtp is down", 4), UnixMillis::now());
@@ -229,7 +229,7 @@ impl Publish {
 /// A look at one queue from outside.
 ///
 /// ```
-/// # use taskq_core::{Broker, BrokerError};
+/// # use taskq::{Broker, BrokerError};
 /// # async fn example(broker: impl Broker) -> Result<(), BrokerError> {
 /// let mail = broker.inspect("mail").await?;
 /// println!("{} wait, for {} consumers", mail.ready, mail.consumers);
@@ -250,7 +250,7 @@ impl QueueInfo {
     /// A look at a queue, for a broker to answer [`Broker::inspect`] with.
     ///
     /// ```
-    /// use taskq_core::QueueInfo;
+    /// use taskq::QueueInfo;
     /// // A server that does not tell how many deliveries are unsettled:
     /// let info = QueueInfo::new(12, None, 3);
     /// assert_eq!((info.ready, info.unsettled, info.consumers), (12, None, 3));
@@ -268,7 +268,7 @@ impl QueueInfo {
 ///
 /// ```
 /// use std::{num::{NonZeroU16, NonZeroUsize}, sync::{Arc, atomic::{AtomicU64, Ordering}}};
-/// use taskq_core::{
+/// use taskq::{
 ///     BoxFuture, Broker, BrokerError, Capabilities, Consumer, Publish, QueueInfo, QueueSpec, ResultBackend,
 /// };
 ///
@@ -314,9 +314,9 @@ impl QueueInfo {
 ///     }
 /// }
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> taskq_core::Result<()> {
-/// # use taskq_core::{InMemoryBroker, prelude::*};
-/// # use taskq_core::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+/// # async fn main() -> taskq::Result<()> {
+/// # use taskq::{InMemoryBroker, prelude::*};
+/// # use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
 /// # struct Ping;
 /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
 /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
@@ -331,7 +331,7 @@ pub trait Broker: Send + Sync + 'static {
     /// What this broker can do. Asked when an app starts, and at every submission with a delay.
     ///
     /// ```
-    /// use taskq_core::{Broker, InMemoryBroker};
+    /// use taskq::{Broker, InMemoryBroker};
     /// assert!(InMemoryBroker::new().capabilities().delay, "so tasks can be retried");
     /// ```
     fn capabilities(&self) -> Capabilities;
@@ -341,8 +341,8 @@ pub trait Broker: Send + Sync + 'static {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), taskq_core::BrokerError> {
-    /// use taskq_core::{Broker, BrokerError, InMemoryBroker, QueueSpec};
+    /// # async fn main() -> Result<(), taskq::BrokerError> {
+    /// use taskq::{Broker, BrokerError, InMemoryBroker, QueueSpec};
     /// let broker = InMemoryBroker::new();
     /// broker.declare(&QueueSpec::new("mail")).await?;
     /// assert_eq!(broker.inspect("mail.dead").await?.ready, 0);
@@ -361,9 +361,9 @@ pub trait Broker: Send + Sync + 'static {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), taskq_core::BrokerError> {
-    /// use taskq_core::{Broker, BrokerError, InMemoryBroker, Publish, QueueSpec};
-    /// # fn message(task: &'static str) -> taskq_core::Message { taskq_core::Message::new(taskq_core::TaskId::new(), task, taskq_core::ContentType::Json, "{}".into()) }
+    /// # async fn main() -> Result<(), taskq::BrokerError> {
+    /// use taskq::{Broker, BrokerError, InMemoryBroker, Publish, QueueSpec};
+    /// # fn message(task: &'static str) -> taskq::Message { taskq::Message::new(taskq::TaskId::new(), task, taskq::ContentType::Json, "{}".into()) }
     /// let broker = InMemoryBroker::new();
     /// let published = broker.publish(Publish::new("mail", message("mail.send"))).await;
     /// assert!(matches!(published, Err(BrokerError::Unroutable { .. })), "publishing declares nothing");
@@ -386,9 +386,9 @@ pub trait Broker: Send + Sync + 'static {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), taskq_core::BrokerError> {
-    /// use taskq_core::{Broker, BrokerError, InMemoryBroker, Publish, QueueSpec};
-    /// # fn message(task: &'static str) -> taskq_core::Message { taskq_core::Message::new(taskq_core::TaskId::new(), task, taskq_core::ContentType::Json, "{}".into()) }
+    /// # async fn main() -> Result<(), taskq::BrokerError> {
+    /// use taskq::{Broker, BrokerError, InMemoryBroker, Publish, QueueSpec};
+    /// # fn message(task: &'static str) -> taskq::Message { taskq::Message::new(taskq::TaskId::new(), task, taskq::ContentType::Json, "{}".into()) }
     /// let broker = InMemoryBroker::new();
     /// broker.declare(&QueueSpec::new("mail")).await?;
     /// let two = ["mail", "nowhere"].map(|queue| Publish::new(queue, message("mail.send")));
@@ -405,10 +405,10 @@ pub trait Broker: Send + Sync + 'static {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), taskq_core::BrokerError> {
+    /// # async fn main() -> Result<(), taskq::BrokerError> {
     /// use std::num::NonZeroU16;
-    /// use taskq_core::{Broker, InMemoryBroker, Publish, QueueSpec};
-    /// # fn message(task: &'static str) -> taskq_core::Message { taskq_core::Message::new(taskq_core::TaskId::new(), task, taskq_core::ContentType::Json, "{}".into()) }
+    /// use taskq::{Broker, InMemoryBroker, Publish, QueueSpec};
+    /// # fn message(task: &'static str) -> taskq::Message { taskq::Message::new(taskq::TaskId::new(), task, taskq::ContentType::Json, "{}".into()) }
     /// let (broker, mail) = (InMemoryBroker::new(), QueueSpec::new("mail"));
     /// broker.declare(&mail).await?;
     /// broker.publish(Publish::new("mail", message("mail.send"))).await?;
@@ -433,9 +433,9 @@ pub trait Broker: Send + Sync + 'static {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), taskq_core::BrokerError> {
-    /// use taskq_core::{Broker, InMemoryBroker, Publish, QueueSpec};
-    /// # fn message(task: &'static str) -> taskq_core::Message { taskq_core::Message::new(taskq_core::TaskId::new(), task, taskq_core::ContentType::Json, "{}".into()) }
+    /// # async fn main() -> Result<(), taskq::BrokerError> {
+    /// use taskq::{Broker, InMemoryBroker, Publish, QueueSpec};
+    /// # fn message(task: &'static str) -> taskq::Message { taskq::Message::new(taskq::TaskId::new(), task, taskq::ContentType::Json, "{}".into()) }
     /// let broker = InMemoryBroker::new();
     /// broker.declare(&QueueSpec::new("mail")).await?;
     /// broker.publish(Publish::new("mail", message("mail.send"))).await?;
@@ -454,8 +454,8 @@ pub trait Broker: Send + Sync + 'static {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), taskq_core::BrokerError> {
-    /// use taskq_core::{Broker, BrokerError, InMemoryBroker, QueueSpec};
+    /// # async fn main() -> Result<(), taskq::BrokerError> {
+    /// use taskq::{Broker, BrokerError, InMemoryBroker, QueueSpec};
     /// let broker = InMemoryBroker::new();
     /// broker.close().await?;
     /// assert!(matches!(broker.declare(&QueueSpec::new("mail")).await, Err(BrokerError::Closed)));
@@ -469,7 +469,7 @@ pub trait Broker: Send + Sync + 'static {
     /// The result backend of an app on this broker that names no other. None by default.
     ///
     /// ```
-    /// use taskq_core::{Broker, InMemoryBroker, prelude::*};
+    /// use taskq::{Broker, InMemoryBroker, prelude::*};
     /// let broker = InMemoryBroker::new();
     /// assert!(broker.default_results().is_some() && broker.into_app().results().is_some());
     /// ```
@@ -481,7 +481,7 @@ pub trait Broker: Send + Sync + 'static {
     /// started. `None`, the default, leaves running to workers.
     ///
     /// ```
-    /// use taskq_core::{Broker, InMemoryBroker};
+    /// use taskq::{Broker, InMemoryBroker};
     /// let broker = InMemoryBroker::new().concurrency(4).queue_concurrency("mail", 1);
     /// assert_eq!(broker.embedded_concurrency("mail").unwrap().get(), 1);
     /// assert_eq!(broker.embedded_concurrency("images").unwrap().get(), 4);

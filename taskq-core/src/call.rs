@@ -19,9 +19,9 @@ use std::{
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> taskq_core::Result<()> {
-/// use taskq_core::prelude::*;
-/// # use taskq_core::{BoxError, BoxFuture, Direct, Run, Task, TaskConfig};
+/// # async fn main() -> taskq::Result<()> {
+/// use taskq::prelude::*;
+/// # use taskq::{BoxError, BoxFuture, Direct, Run, Task, TaskConfig};
 /// # struct Add;
 /// # impl Task for Add { type Args = (i64, i64); type Output = i64; type Returns = i64; const NAME: &'static str = "add"; const CONFIG: TaskConfig = TaskConfig::new(); }
 /// # impl Run for Add { fn run(_: TaskContext, (a, b): (i64, i64)) -> BoxFuture<'static, Result<i64, BoxError>> { Box::pin(async move { Ok(a + b) }) } }
@@ -50,7 +50,7 @@ impl<T: Task> Call<T> {
     /// one of another crate, use it themselves.
     ///
     /// ```
-    /// use taskq_core::{Call, Task, TaskConfig};
+    /// use taskq::{Call, Task, TaskConfig};
     ///
     /// struct Resize;
     ///
@@ -78,10 +78,10 @@ impl<T: Task> Call<T> {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
+    /// # async fn main() -> taskq::Result<()> {
     /// # tokio::time::pause();
-    /// use taskq_core::prelude::*;
-    /// # use taskq_core::{BoxError, BoxFuture, Direct, Run, Task, TaskConfig};
+    /// use taskq::prelude::*;
+    /// # use taskq::{BoxError, BoxFuture, Direct, Run, Task, TaskConfig};
     /// # struct Add;
     /// # impl Task for Add { type Args = (i64, i64); type Output = i64; type Returns = i64; const NAME: &'static str = "add"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for Add { fn run(_: TaskContext, (a, b): (i64, i64)) -> BoxFuture<'static, Result<i64, BoxError>> { Box::pin(async move { Ok(a + b) }) } }
@@ -130,16 +130,16 @@ impl<T: Task> fmt::Debug for Call<T> {
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> taskq_core::Result<()> {
-/// use taskq_core::{IntoKiq, Task, prelude::*};
-/// # use taskq_core::{BoxError, BoxFuture, Direct, Run, TaskConfig};
+/// # async fn main() -> taskq::Result<()> {
+/// use taskq::{IntoKiq, Task, prelude::*};
+/// # use taskq::{BoxError, BoxFuture, Direct, Run, TaskConfig};
 /// # struct Add;
 /// # impl Task for Add { type Args = (i64, i64); type Output = i64; type Returns = i64; const NAME: &'static str = "add"; const CONFIG: TaskConfig = TaskConfig::new(); }
 /// # impl Run for Add { fn run(_: TaskContext, (a, b): (i64, i64)) -> BoxFuture<'static, Result<i64, BoxError>> { Box::pin(async move { Ok(a + b) }) } }
 /// # impl Direct for Add { fn run_direct((a, b): (i64, i64)) -> BoxFuture<'static, i64> { Box::pin(async move { a + b }) } }
 /// # fn add(a: i64, b: i64) -> Call<Add> { Call::new((a, b)) }
 /// /// Sends whatever it is given under the tenant's label.
-/// async fn send_for<C: IntoKiq>(app: &App, tenant: &str, call: C) -> taskq_core::Result<String> {
+/// async fn send_for<C: IntoKiq>(app: &App, tenant: &str, call: C) -> taskq::Result<String> {
 ///     let handle = call.into_kiq().label("tenant", tenant).on(app).await?;
 ///     Ok(format!("{} is {}", C::Task::NAME, handle.id()))
 /// }
@@ -158,9 +158,9 @@ pub trait IntoKiq {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::prelude::*;
-    /// # use taskq_core::{BoxError, BoxFuture, Direct, Run, Task, TaskConfig};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::prelude::*;
+    /// # use taskq::{BoxError, BoxFuture, Direct, Run, Task, TaskConfig};
     /// # struct Add;
     /// # impl Task for Add { type Args = (i64, i64); type Output = i64; type Returns = i64; const NAME: &'static str = "add"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for Add { fn run(_: TaskContext, (a, b): (i64, i64)) -> BoxFuture<'static, Result<i64, BoxError>> { Box::pin(async move { Ok(a + b) }) } }

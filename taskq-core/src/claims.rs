@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 /// One run of a task: a claim is on this.
 ///
 /// ```
-/// use taskq_core::{ContentType, Message, RunId};
+/// use taskq::{ContentType, Message, RunId};
 /// let message = Message::new("order-17".into(), "mail.send", ContentType::Json, b"{}".to_vec().into());
 /// let run = RunId::of(&message);
 /// assert_eq!((run.task.as_str(), run.round, run.attempt), ("order-17", 0, 1));
@@ -26,7 +26,7 @@ impl RunId {
     /// The run that `message` asks for.
     ///
     /// ```
-    /// # use taskq_core::{ContentType, Message, RunId};
+    /// # use taskq::{ContentType, Message, RunId};
     /// let mut message = Message::new("order-17".into(), "mail.send", ContentType::Json, b"{}".to_vec().into());
     /// let first = RunId::of(&message);
     /// message.attempt = 2;
@@ -40,9 +40,9 @@ impl RunId {
 /// What a worker asks before it runs a task that may be running elsewhere, or may have run before.
 ///
 /// ```
-/// use taskq_core::{Bid, ClaimAnswer, InMemoryResults, ResultBackend, RunId};
+/// use taskq::{Bid, ClaimAnswer, InMemoryResults, ResultBackend, RunId};
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), taskq_core::ResultError> {
+/// # async fn main() -> Result<(), taskq::ResultError> {
 /// let results = InMemoryResults::new();
 /// let run = RunId { task: "order-17".into(), round: 0, attempt: 2 };
 /// let here = results.claim(&Bid::new(run.clone(), "worker-1")).await?;
@@ -68,7 +68,7 @@ impl Bid {
     /// A bid that is not alone, on a task whose id was made by taskq.
     ///
     /// ```
-    /// # use taskq_core::{Bid, RunId};
+    /// # use taskq::{Bid, RunId};
     /// let run = RunId { task: "order-17".into(), round: 0, attempt: 2 };
     /// assert!(!Bid::new(run, "worker-1").alone);
     /// ```
@@ -82,7 +82,7 @@ impl Bid {
 /// See [`Bid`] for an example.
 ///
 /// ```
-/// use taskq_core::ClaimAnswer;
+/// use taskq::ClaimAnswer;
 /// fn in_words(answer: &ClaimAnswer) -> String {
 ///     match answer {
 ///         ClaimAnswer::Run(_) => "run it".into(),
@@ -121,9 +121,9 @@ pub enum ClaimAnswer {
 /// Dropping it without a word is what a killed process does: once its lease has ended, the start counts against the task.
 ///
 /// ```
-/// # use taskq_core::{Bid, ClaimAnswer, InMemoryResults, ResultBackend, RunId};
+/// # use taskq::{Bid, ClaimAnswer, InMemoryResults, ResultBackend, RunId};
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), taskq_core::ResultError> {
+/// # async fn main() -> Result<(), taskq::ResultError> {
 /// let results = InMemoryResults::new();
 /// let bid = Bid::new(RunId { task: "order-17".into(), round: 0, attempt: 2 }, "worker-1");
 /// if let Some(ClaimAnswer::Run(claim)) = results.claim(&bid).await? {

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 /// Milliseconds since the Unix epoch: every instant that travels with a message or a result.
 ///
 /// ```
-/// use taskq_core::UnixMillis;
+/// use taskq::UnixMillis;
 /// let now = UnixMillis::now();
 /// assert!(now + std::time::Duration::from_secs(1) > now);
 /// ```
@@ -22,7 +22,7 @@ impl UnixMillis {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() {
     /// use std::time::Duration;
-    /// use taskq_core::UnixMillis;
+    /// use taskq::UnixMillis;
     /// tokio::time::pause();
     /// let before = UnixMillis::now();
     /// tokio::time::sleep(Duration::from_secs(3600)).await; // takes no time: it is paused
@@ -46,7 +46,7 @@ impl UnixMillis {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use taskq_core::UnixMillis;
+    /// use taskq::UnixMillis;
     /// let (created, eta) = (UnixMillis(1_000), UnixMillis(6_000));
     /// assert_eq!(created.until(eta), Duration::from_secs(5));
     /// assert_eq!(eta.until(created), Duration::ZERO);

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 /// One run of a task, seen from inside: its id, its attempt, its labels, the app. Cheap to clone.
 ///
 /// ```
-/// # use taskq_core::TaskContext;
+/// # use taskq::TaskContext;
 /// async fn work(ctx: TaskContext) {
 ///     println!("attempt {} of {}", ctx.attempt(), ctx.task_id());
 /// }
@@ -50,8 +50,8 @@ impl TaskContext {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::prelude::*;
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::prelude::*;
     /// // A task's function, as it stands under `#[task]`:
     /// async fn greet(ctx: TaskContext, name: String) -> String {
     ///     format!("hello {name}, at attempt {}", ctx.attempt())
@@ -70,13 +70,13 @@ impl TaskContext {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::{BoxError, prelude::*};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::{BoxError, prelude::*};
     /// async fn work(ctx: TaskContext) -> Result<String, BoxError> {
     ///     let letters = ctx.app().dead_letters(ctx.queue()).count().await?;
     ///     Ok(format!("{letters} dead letters in {}", ctx.queue()))
     /// }
-    /// # use taskq_core::{BoxFuture, Run, Task, TaskConfig};
+    /// # use taskq::{BoxFuture, Run, Task, TaskConfig};
     /// # struct Work;
     /// # impl Task for Work { type Args = (); type Output = String; type Returns = String; const NAME: &'static str = "work"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for Work { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(work(ctx)) } }
@@ -93,13 +93,13 @@ impl TaskContext {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::{BoxError, prelude::*};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::{BoxError, prelude::*};
     /// async fn work(ctx: TaskContext) -> Result<String, BoxError> {
     ///     // The same at every attempt: the other side can tell a repetition by it.
     ///     Ok(format!("Idempotency-Key: {}", ctx.task_id()))
     /// }
-    /// # use taskq_core::{BoxFuture, Run, Task, TaskConfig};
+    /// # use taskq::{BoxFuture, Run, Task, TaskConfig};
     /// # struct Work;
     /// # impl Task for Work { type Args = (); type Output = String; type Returns = String; const NAME: &'static str = "work"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for Work { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(work(ctx)) } }
@@ -115,12 +115,12 @@ impl TaskContext {
     /// The name of this task.
     ///
     /// ```
-    /// use taskq_core::{BoxFuture, Next, Outcome, TaskContext};
+    /// use taskq::{BoxFuture, Next, Outcome, TaskContext};
     /// fn log<'a>(ctx: &'a TaskContext, next: Next<'a>) -> BoxFuture<'a, Outcome> {
     ///     println!("{} begins", ctx.task_name());
     ///     next.run(ctx)
     /// }
-    /// # let app = taskq_core::BrokerExt::with_middleware(taskq_core::InMemoryBroker::new(), log);
+    /// # let app = taskq::BrokerExt::with_middleware(taskq::InMemoryBroker::new(), log);
     /// # assert_eq!(TaskContext::detached(&app).task_name(), "detached");
     /// ```
     pub fn task_name(&self) -> &str {
@@ -131,13 +131,13 @@ impl TaskContext {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::{BoxError, prelude::*};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::{BoxError, prelude::*};
     /// async fn work(ctx: TaskContext) -> Result<String, BoxError> {
     ///     let mirror = if ctx.attempt() == 1 { "a.example.org" } else { "b.example.org" };
     ///     Ok(format!("fetched from {mirror}"))
     /// }
-    /// # use taskq_core::{BoxFuture, Run, Task, TaskConfig};
+    /// # use taskq::{BoxFuture, Run, Task, TaskConfig};
     /// # struct Work;
     /// # impl Task for Work { type Args = (); type Output = String; type Returns = String; const NAME: &'static str = "work"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for Work { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(work(ctx)) } }
@@ -154,15 +154,15 @@ impl TaskContext {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::{BoxError, prelude::*};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::{BoxError, prelude::*};
     /// async fn work(ctx: TaskContext) -> Result<String, BoxError> {
     ///     match ctx.is_last_attempt() {
     ///         true => Ok(format!("a cheap answer, at attempt {}", ctx.attempt())),
     ///         false => Err("the model is busy".into()),
     ///     }
     /// }
-    /// # use taskq_core::{Backoff, BoxFuture, Run, Task, TaskConfig};
+    /// # use taskq::{Backoff, BoxFuture, Run, Task, TaskConfig};
     /// # struct Work;
     /// # impl Task for Work { type Args = (); type Output = String; type Returns = String; const NAME: &'static str = "work"; const CONFIG: TaskConfig = TaskConfig::new().retry(2).backoff(Backoff::list(&[])); }
     /// # impl Run for Work { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(work(ctx)) } }
@@ -179,12 +179,12 @@ impl TaskContext {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::{BoxError, prelude::*};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::{BoxError, prelude::*};
     /// async fn work(ctx: TaskContext) -> Result<String, BoxError> {
     ///     Ok(format!("came by {}", ctx.queue()))
     /// }
-    /// # use taskq_core::{BoxFuture, Run, Task, TaskConfig};
+    /// # use taskq::{BoxFuture, Run, Task, TaskConfig};
     /// # struct Work;
     /// # impl Task for Work { type Args = (); type Output = String; type Returns = String; const NAME: &'static str = "work"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for Work { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(work(ctx)) } }
@@ -202,13 +202,13 @@ impl TaskContext {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::{BoxError, prelude::*};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::{BoxError, prelude::*};
     /// async fn work(ctx: TaskContext) -> Result<String, BoxError> {
     ///     let tenant = ctx.labels().get("tenant").ok_or_else(|| TaskError::permanent("no tenant"))?;
     ///     Ok(format!("for {tenant}"))
     /// }
-    /// # use taskq_core::{BoxFuture, Run, Task, TaskConfig};
+    /// # use taskq::{BoxFuture, Run, Task, TaskConfig};
     /// # struct Work;
     /// # impl Task for Work { type Args = (); type Output = String; type Returns = String; const NAME: &'static str = "work"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for Work { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(work(ctx)) } }
@@ -225,13 +225,13 @@ impl TaskContext {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::{BoxError, UnixMillis, prelude::*};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::{BoxError, UnixMillis, prelude::*};
     /// async fn work(ctx: TaskContext) -> Result<String, BoxError> {
     ///     let waited = ctx.message().created.until(UnixMillis::now());
     ///     Ok(if waited.as_secs() < 60 { "fresh".into() } else { "stale".into() })
     /// }
-    /// # use taskq_core::{BoxFuture, Run, Task, TaskConfig};
+    /// # use taskq::{BoxFuture, Run, Task, TaskConfig};
     /// # struct Work;
     /// # impl Task for Work { type Args = (); type Output = String; type Returns = String; const NAME: &'static str = "work"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for Work { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(work(ctx)) } }
@@ -250,9 +250,9 @@ impl TaskContext {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
+    /// # async fn main() -> taskq::Result<()> {
     /// # use std::time::Duration;
-    /// use taskq_core::{BoxError, FailureKind, prelude::*};
+    /// use taskq::{BoxError, FailureKind, prelude::*};
     /// fn crunch(ctx: &TaskContext) -> Result<u64, BoxError> {
     ///     for _chunk in 0_u64.. {
     ///         if ctx.is_cancelled() {
@@ -262,10 +262,10 @@ impl TaskContext {
     ///     }
     ///     Ok(0)
     /// }
-    /// # use taskq_core::{BoxFuture, Run, Task, TaskConfig};
+    /// # use taskq::{BoxFuture, Run, Task, TaskConfig};
     /// # struct Crunch;
     /// # impl Task for Crunch { type Args = (); type Output = u64; type Returns = u64; const NAME: &'static str = "crunch"; const CONFIG: TaskConfig = TaskConfig::new().blocking().timeout(Duration::from_millis(50)); }
-    /// # impl Run for Crunch { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u64, BoxError>> { Box::pin(async move { taskq_core::__private::blocking(ctx.clone(), move || crunch(&ctx)).await? }) } }
+    /// # impl Run for Crunch { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u64, BoxError>> { Box::pin(async move { taskq::__private::blocking(ctx.clone(), move || crunch(&ctx)).await? }) } }
     /// # let app = InMemoryBroker::new().register::<Crunch>();
     /// let handle = Call::<Crunch>::new(()).kiq().on(&app).await?; // `Crunch` has `timeout = "50ms"`
     /// let failure = handle.wait_result().await?.into_value().unwrap_err();
@@ -279,7 +279,7 @@ impl TaskContext {
     /// The app's value of type `T`, for code that has no parameter `State<T>`, such as middleware.
     ///
     /// ```
-    /// use taskq_core::{BoxFuture, Next, Outcome, TaskContext, prelude::*};
+    /// use taskq::{BoxFuture, Next, Outcome, TaskContext, prelude::*};
     /// #[derive(Debug)]
     /// struct Maintenance(bool);
     ///
@@ -327,7 +327,7 @@ impl fmt::Debug for TaskContext {
 /// is marked `#[inject]`.
 ///
 /// ```
-/// use taskq_core::{BoxError, FromContext, TaskContext};
+/// use taskq::{BoxError, FromContext, TaskContext};
 ///
 /// struct Tenant(String);
 ///
@@ -348,8 +348,8 @@ pub trait FromContext: Sized + Send {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::{BoxError, FromContext, prelude::*};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::{BoxError, FromContext, prelude::*};
     ///
     /// struct Smtp(&'static str);
     /// struct Mailer { host: &'static str, message_id: String }
@@ -376,8 +376,8 @@ pub trait FromContext: Sized + Send {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::{BoxError, FromContext, StateMap, WorkerError, prelude::*};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::{BoxError, FromContext, StateMap, WorkerError, prelude::*};
     ///
     /// struct Smtp(&'static str);
     /// struct Mailer;
@@ -391,7 +391,7 @@ pub trait FromContext: Sized + Send {
     ///         state.get::<Smtp>().map(drop)
     ///     }
     /// }
-    /// # use taskq_core::{BoxFuture, Run, Task, TaskConfig};
+    /// # use taskq::{BoxFuture, Run, Task, TaskConfig};
     /// # struct SendMail;
     /// # impl Task for SendMail { type Args = (); type Output = (); type Returns = (); const NAME: &'static str = "mail.send"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for SendMail {

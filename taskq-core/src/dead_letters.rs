@@ -25,9 +25,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> taskq_core::Result<()> {
-/// use taskq_core::{DeadLetter, FailureKind, prelude::*};
-/// # use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig};
+/// # async fn main() -> taskq::Result<()> {
+/// use taskq::{DeadLetter, FailureKind, prelude::*};
+/// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig};
 /// # struct SendMail;
 /// # impl Task for SendMail { type Args = String; type Output = String; type Returns = String; const NAME: &'static str = "mail.send"; const CONFIG: TaskConfig = TaskConfig::new().queue("mail"); }
 /// # impl Run for SendMail { fn run(ctx: TaskContext, to: String) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(async move { if ctx.message().round == 0 { Err("smtp is down".into()) } else { Ok(to) } }) } }
@@ -105,8 +105,8 @@ impl DeadLetter {
 /// The dead letters of one queue. See [`App::dead_letters`].
 ///
 /// ```
-/// # use taskq_core::App;
-/// # async fn example(app: App) -> taskq_core::Result<()> {
+/// # use taskq::App;
+/// # async fn example(app: App) -> taskq::Result<()> {
 /// let letters = app.dead_letters("mail");
 /// for letter in letters.list(100).await? {
 ///     println!("{:?} {}: {} after {} runs", letter.id, letter.task, letter.error, letter.attempts);
@@ -131,9 +131,9 @@ impl DeadLetters {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::prelude::*;
-    /// # use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::prelude::*;
+    /// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig};
     /// # struct SendMail;
     /// # impl Task for SendMail { type Args = String; type Output = String; type Returns = String; const NAME: &'static str = "mail.send"; const CONFIG: TaskConfig = TaskConfig::new().queue("mail"); }
     /// # impl Run for SendMail { fn run(ctx: TaskContext, to: String) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(async move { if ctx.message().round == 0 { Err("smtp is down".into()) } else { Ok(to) } }) } }
@@ -159,9 +159,9 @@ impl DeadLetters {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::prelude::*;
-    /// # use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::prelude::*;
+    /// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig};
     /// # struct SendMail;
     /// # impl Task for SendMail { type Args = String; type Output = String; type Returns = String; const NAME: &'static str = "mail.send"; const CONFIG: TaskConfig = TaskConfig::new().queue("mail"); }
     /// # impl Run for SendMail { fn run(ctx: TaskContext, to: String) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(async move { if ctx.message().round == 0 { Err("smtp is down".into()) } else { Ok(to) } }) } }
@@ -197,9 +197,9 @@ impl DeadLetters {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::prelude::*;
-    /// # use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::prelude::*;
+    /// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig};
     /// # struct SendMail;
     /// # impl Task for SendMail { type Args = String; type Output = String; type Returns = String; const NAME: &'static str = "mail.send"; const CONFIG: TaskConfig = TaskConfig::new().queue("mail"); }
     /// # impl Run for SendMail { fn run(ctx: TaskContext, to: String) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(async move { if ctx.message().round == 0 { Err("smtp is down".into()) } else { Ok(to) } }) } }
@@ -234,9 +234,9 @@ impl DeadLetters {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::prelude::*;
-    /// # use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::prelude::*;
+    /// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig};
     /// # struct SendMail;
     /// # impl Task for SendMail { type Args = String; type Output = String; type Returns = String; const NAME: &'static str = "mail.send"; const CONFIG: TaskConfig = TaskConfig::new().queue("mail"); }
     /// # impl Run for SendMail { fn run(ctx: TaskContext, to: String) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(async move { if ctx.message().round == 0 { Err("smtp is down".into()) } else { Ok(to) } }) } }
@@ -271,9 +271,9 @@ impl DeadLetters {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::prelude::*;
-    /// # use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::prelude::*;
+    /// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig};
     /// # struct SendMail;
     /// # impl Task for SendMail { type Args = String; type Output = String; type Returns = String; const NAME: &'static str = "mail.send"; const CONFIG: TaskConfig = TaskConfig::new().queue("mail"); }
     /// # impl Run for SendMail { fn run(ctx: TaskContext, to: String) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(async move { if ctx.message().round == 0 { Err("smtp is down".into()) } else { Ok(to) } }) } }

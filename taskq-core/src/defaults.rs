@@ -18,7 +18,7 @@
 //! | queue of a task that names none | `taskq` |
 //!
 //! ```
-//! use taskq_core::{BrokerExt, InMemoryBroker, TaskId, defaults::{CONCURRENCY, MAX_TASK_ID, QUEUE}};
+//! use taskq::{BrokerExt, InMemoryBroker, TaskId, defaults::{CONCURRENCY, MAX_TASK_ID, QUEUE}};
 //! let app = InMemoryBroker::new().into_app();
 //! assert_eq!(app.default_queue(), QUEUE);
 //! assert_eq!(app.broker().embedded_concurrency(QUEUE).map(usize::from), Some(CONCURRENCY));

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 /// What the broker is told about a delivery in the end.
 ///
 /// ```
-/// use taskq_core::Settlement;
+/// use taskq::Settlement;
 ///
 /// /// The method of AMQP 0-9-1 that says it, and its `requeue` bit.
 /// fn method(settlement: Settlement) -> (&'static str, Option<bool>) {
@@ -37,7 +37,7 @@ pub enum Settlement {
 ///
 /// ```
 /// use std::{collections::BTreeMap, sync::Mutex};
-/// use taskq_core::{Content, Settle, Settlement};
+/// use taskq::{Content, Settle, Settlement};
 ///
 /// /// A queue in memory.
 /// #[derive(Default)]
@@ -55,7 +55,7 @@ pub enum Settlement {
 ///     }
 /// }
 /// # let queue = Queue::default();
-/// # let content = Content::from(taskq_core::Message::new("1".into(), "mail.send", Default::default(), "{}".into()));
+/// # let content = Content::from(taskq::Message::new("1".into(), "mail.send", Default::default(), "{}".into()));
 /// # queue.unsettled.lock().unwrap().insert(7, content);
 /// # queue.settle(7, Settlement::Requeue);
 /// # assert_eq!((queue.ready.lock().unwrap().len(), queue.unsettled.lock().unwrap().len()), (1, 0));
@@ -66,7 +66,7 @@ pub trait Settle: Send + Sync {
     ///
     /// ```
     /// use std::sync::Arc;
-    /// use taskq_core::{Content, ContentType, Delivery, Message, Settle, Settlement, TaskId};
+    /// use taskq::{Content, ContentType, Delivery, Message, Settle, Settlement, TaskId};
     /// use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
     ///
     /// struct ToConnection(UnboundedSender<(u64, Settlement)>);
@@ -90,9 +90,9 @@ pub trait Settle: Send + Sync {
 /// dropped, which gives the delivery back.
 ///
 /// ```
-/// use taskq_core::{Content, Delivery, Message, Unsettled};
+/// use taskq::{Content, Delivery, Message, Unsettled};
 /// # use std::sync::{Arc, mpsc};
-/// # use taskq_core::{ContentType, Settle, Settlement, TaskId};
+/// # use taskq::{ContentType, Settle, Settlement, TaskId};
 /// # struct Told(mpsc::Sender<(u64, Settlement)>);
 /// # impl Settle for Told { fn settle(&self, tag: u64, settlement: Settlement) { self.0.send((tag, settlement)).unwrap(); } }
 /// # let (sender, told) = mpsc::channel();
@@ -121,9 +121,9 @@ impl Unsettled {
     /// Done with: the broker forgets it. Returns at once; the broker is told behind it.
     ///
     /// ```
-    /// use taskq_core::Delivery;
+    /// use taskq::Delivery;
     /// # use std::sync::{Arc, mpsc};
-    /// # use taskq_core::{Content, ContentType, Message, Settle, Settlement, TaskId};
+    /// # use taskq::{Content, ContentType, Message, Settle, Settlement, TaskId};
     /// # struct Told(mpsc::Sender<(u64, Settlement)>);
     /// # impl Settle for Told { fn settle(&self, tag: u64, settlement: Settlement) { self.0.send((tag, settlement)).unwrap(); } }
     /// # let (sender, told) = mpsc::channel();
@@ -140,9 +140,9 @@ impl Unsettled {
     /// Goes back to its old place in the queue and is delivered again. Returns at once; the broker is told behind it.
     ///
     /// ```
-    /// use taskq_core::Delivery;
+    /// use taskq::Delivery;
     /// # use std::sync::{Arc, mpsc};
-    /// # use taskq_core::{Content, ContentType, Message, Settle, Settlement, TaskId};
+    /// # use taskq::{Content, ContentType, Message, Settle, Settlement, TaskId};
     /// # struct Told(mpsc::Sender<(u64, Settlement)>);
     /// # impl Settle for Told { fn settle(&self, tag: u64, settlement: Settlement) { self.0.send((tag, settlement)).unwrap(); } }
     /// # let (sender, told) = mpsc::channel();
@@ -178,7 +178,7 @@ impl fmt::Debug for Unsettled {
 /// One message in a consumer's hands, with the duty to settle it.
 ///
 /// ```
-/// # use taskq_core::{Broker, BrokerError, QueueSpec};
+/// # use taskq::{Broker, BrokerError, QueueSpec};
 /// # use std::num::NonZeroU16;
 /// # async fn example(broker: impl Broker) -> Result<(), BrokerError> {
 /// let mut consumer = broker.consume(&QueueSpec::new("mail"), NonZeroU16::MIN).await?;
@@ -212,9 +212,9 @@ impl Delivery {
     /// A delivery that `settle` will hear of under `tag`, received now, from no queue of dead letters.
     ///
     /// ```
-    /// use taskq_core::Delivery;
+    /// use taskq::Delivery;
     /// # use std::sync::{Arc, mpsc};
-    /// # use taskq_core::{Content, ContentType, Message, Settle, Settlement, TaskId};
+    /// # use taskq::{Content, ContentType, Message, Settle, Settlement, TaskId};
     /// # struct Told(mpsc::Sender<(u64, Settlement)>);
     /// # impl Settle for Told { fn settle(&self, tag: u64, settlement: Settlement) { self.0.send((tag, settlement)).unwrap(); } }
     /// # let (sender, told) = mpsc::channel();
@@ -241,9 +241,9 @@ impl Delivery {
     /// The same, from a queue of dead letters.
     ///
     /// ```
-    /// use taskq_core::{Delivery, Epitaph, FailureKind, TaskFailure, UnixMillis};
+    /// use taskq::{Delivery, Epitaph, FailureKind, TaskFailure, UnixMillis};
     /// # use std::sync::{Arc, mpsc};
-    /// # use taskq_core::{Content, ContentType, Message, Settle, Settlement, TaskId};
+    /// # use taskq::{Content, ContentType, Message, Settle, Settlement, TaskId};
     /// # struct Told(mpsc::Sender<(u64, Settlement)>);
     /// # impl Settle for Told { fn settle(&self, tag: u64, settlement: Settlement) { self.0.send((tag, settlement)).unwrap(); } }
     /// # let (sender, told) = mpsc::channel();
@@ -264,10 +264,10 @@ impl Delivery {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), taskq_core::BrokerError> {
+    /// # async fn main() -> Result<(), taskq::BrokerError> {
     /// # use std::num::NonZeroU16;
-    /// use taskq_core::{Broker, InMemoryBroker, QueueSpec};
-    /// # use taskq_core::{BrokerError, ContentType, Message, Publish, TaskId};
+    /// use taskq::{Broker, InMemoryBroker, QueueSpec};
+    /// # use taskq::{BrokerError, ContentType, Message, Publish, TaskId};
     /// # fn message(task: &'static str) -> Message { Message::new(TaskId::new(), task, ContentType::Json, "{}".into()) }
     /// # let (broker, mail) = (InMemoryBroker::new(), QueueSpec::new("mail"));
     /// # broker.declare(&mail).await?;
@@ -276,7 +276,7 @@ impl Delivery {
     /// let mut consumer = broker.consume(&mail, NonZeroU16::MIN).await?;
     /// consumer.next().await.unwrap().ack();
     /// let second = consumer.next().await.unwrap();
-    /// assert!(matches!(&second.content, taskq_core::Content::Task(message) if message.task == "mail.second"));
+    /// assert!(matches!(&second.content, taskq::Content::Task(message) if message.task == "mail.second"));
     /// # second.ack();
     /// # Ok(()) }
     /// ```
@@ -288,10 +288,10 @@ impl Delivery {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), taskq_core::BrokerError> {
+    /// # async fn main() -> Result<(), taskq::BrokerError> {
     /// # use std::num::NonZeroU16;
-    /// use taskq_core::{Broker, InMemoryBroker, QueueSpec};
-    /// # use taskq_core::{BrokerError, ContentType, Message, Publish, TaskId};
+    /// use taskq::{Broker, InMemoryBroker, QueueSpec};
+    /// # use taskq::{BrokerError, ContentType, Message, Publish, TaskId};
     /// # fn message(task: &'static str) -> Message { Message::new(TaskId::new(), task, ContentType::Json, "{}".into()) }
     /// # let (broker, mail) = (InMemoryBroker::new(), QueueSpec::new("mail"));
     /// # broker.declare(&mail).await?;
@@ -315,7 +315,7 @@ impl Delivery {
 ///
 /// ```
 /// use std::{collections::VecDeque, task::{Context, Poll}};
-/// use taskq_core::{Consumer, Delivery, DeliverySource};
+/// use taskq::{Consumer, Delivery, DeliverySource};
 ///
 /// /// Gives what was fetched at once, then ends.
 /// struct Fetched(VecDeque<Delivery>);
@@ -331,7 +331,7 @@ impl Delivery {
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// # use std::sync::{Arc, mpsc};
-/// # use taskq_core::{Content, ContentType, Message, Settle, Settlement, TaskId};
+/// # use taskq::{Content, ContentType, Message, Settle, Settlement, TaskId};
 /// # struct Told(mpsc::Sender<(u64, Settlement)>);
 /// # impl Settle for Told { fn settle(&self, tag: u64, settlement: Settlement) { self.0.send((tag, settlement)).unwrap(); } }
 /// # let (sender, told) = mpsc::channel();
@@ -350,7 +350,7 @@ pub trait DeliverySource: Send {
     ///
     /// ```
     /// use std::task::{Context, Poll};
-    /// use taskq_core::{Delivery, DeliverySource};
+    /// use taskq::{Delivery, DeliverySource};
     /// use tokio::sync::mpsc::Receiver;
     ///
     /// struct FromConnection(Receiver<Delivery>);
@@ -378,7 +378,7 @@ pub trait DeliverySource: Send {
     ///
     /// ```
     /// use std::{sync::{Arc, atomic::{AtomicBool, Ordering}}, task::{Context, Poll}};
-    /// use taskq_core::{Consumer, Delivery, DeliverySource};
+    /// use taskq::{Consumer, Delivery, DeliverySource};
     ///
     /// #[derive(Clone, Default)]
     /// struct Never { stopped: Arc<AtomicBool> }
@@ -402,7 +402,7 @@ pub trait DeliverySource: Send {
 /// The stream of deliveries from one queue. It goes on over reconnects; dropping it stops it.
 ///
 /// ```
-/// # use taskq_core::{Broker, BrokerError, QueueSpec};
+/// # use taskq::{Broker, BrokerError, QueueSpec};
 /// # use std::num::NonZeroU16;
 /// # async fn example(broker: impl Broker) -> Result<(), BrokerError> {
 /// let mut consumer = broker.consume(&QueueSpec::new("mail"), NonZeroU16::MIN).await?;
@@ -425,7 +425,7 @@ impl Consumer {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() {
     /// use std::task::{Context, Poll};
-    /// use taskq_core::{Consumer, Delivery, DeliverySource};
+    /// use taskq::{Consumer, Delivery, DeliverySource};
     ///
     /// /// A queue that nothing ever comes to.
     /// struct Closed;
@@ -451,9 +451,9 @@ impl Consumer {
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() {
-    /// use taskq_core::{Consumer, Delivery};
+    /// use taskq::{Consumer, Delivery};
     /// # use std::sync::{Arc, mpsc};
-    /// # use taskq_core::{Content, ContentType, Message, Settle, Settlement, TaskId};
+    /// # use taskq::{Content, ContentType, Message, Settle, Settlement, TaskId};
     /// # struct Told(mpsc::Sender<(u64, Settlement)>);
     /// # impl Settle for Told { fn settle(&self, tag: u64, settlement: Settlement) { self.0.send((tag, settlement)).unwrap(); } }
     /// # let (sender, told) = mpsc::channel();
@@ -480,10 +480,10 @@ impl Consumer {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), taskq_core::BrokerError> {
+    /// # async fn main() -> Result<(), taskq::BrokerError> {
     /// # use std::num::NonZeroU16;
-    /// use taskq_core::{Broker, InMemoryBroker, QueueSpec};
-    /// # use taskq_core::{BrokerError, ContentType, Message, Publish, TaskId};
+    /// use taskq::{Broker, InMemoryBroker, QueueSpec};
+    /// # use taskq::{BrokerError, ContentType, Message, Publish, TaskId};
     /// # fn message(task: &'static str) -> Message { Message::new(TaskId::new(), task, ContentType::Json, "{}".into()) }
     /// # let (broker, mail) = (InMemoryBroker::new(), QueueSpec::new("mail"));
     /// # broker.declare(&mail).await?;
@@ -509,11 +509,11 @@ impl Consumer {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), taskq_core::BrokerError> {
+    /// # async fn main() -> Result<(), taskq::BrokerError> {
     /// # use std::num::NonZeroU16;
     /// use std::future::poll_fn;
-    /// use taskq_core::{Broker, InMemoryBroker, QueueSpec};
-    /// # use taskq_core::{BrokerError, ContentType, Message, Publish, TaskId};
+    /// use taskq::{Broker, InMemoryBroker, QueueSpec};
+    /// # use taskq::{BrokerError, ContentType, Message, Publish, TaskId};
     /// # fn message(task: &'static str) -> Message { Message::new(TaskId::new(), task, ContentType::Json, "{}".into()) }
     /// # let (broker, mail) = (InMemoryBroker::new(), QueueSpec::new("mail"));
     /// # broker.declare(&mail).await?;
@@ -536,10 +536,10 @@ impl Consumer {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), taskq_core::BrokerError> {
+    /// # async fn main() -> Result<(), taskq::BrokerError> {
     /// # use std::num::NonZeroU16;
-    /// use taskq_core::{Broker, InMemoryBroker, QueueSpec};
-    /// # use taskq_core::{BrokerError, ContentType, Message, Publish, TaskId};
+    /// use taskq::{Broker, InMemoryBroker, QueueSpec};
+    /// # use taskq::{BrokerError, ContentType, Message, Publish, TaskId};
     /// # fn message(task: &'static str) -> Message { Message::new(TaskId::new(), task, ContentType::Json, "{}".into()) }
     /// # let (broker, mail) = (InMemoryBroker::new(), QueueSpec::new("mail"));
     /// # broker.declare(&mail).await?;

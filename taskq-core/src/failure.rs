@@ -7,7 +7,7 @@ use std::{error::Error, fmt};
 /// What kind of end a failed task came to.
 ///
 /// ```
-/// use taskq_core::{FailureKind, TaskFailure};
+/// use taskq::{FailureKind, TaskFailure};
 ///
 /// /// What an operator should look at.
 /// fn advice(failure: &TaskFailure) -> &'static str {
@@ -55,7 +55,7 @@ impl FailureKind {
     /// The name that travels, such as `unknown_task`.
     ///
     /// ```
-    /// use taskq_core::FailureKind;
+    /// use taskq::FailureKind;
     /// let label = ("kind", FailureKind::UnknownTask.as_str()); // of a metric
     /// assert_eq!(label, ("kind", "unknown_task"));
     /// ```
@@ -79,7 +79,7 @@ impl FailureKind {
     /// The kind of that name; [`FailureKind::Unknown`] if there is none.
     ///
     /// ```
-    /// use taskq_core::FailureKind;
+    /// use taskq::FailureKind;
     /// assert_eq!(FailureKind::parse("timeout"), FailureKind::Timeout);
     /// assert_eq!(FailureKind::parse("of_a_newer_release"), FailureKind::Unknown);
     /// ```
@@ -114,7 +114,7 @@ impl fmt::Display for FailureKind {
 /// carries text, not the error itself, which may live in another process.
 ///
 /// ```
-/// use taskq_core::{FailureKind, TaskFailure};
+/// use taskq::{FailureKind, TaskFailure};
 /// let failure = TaskFailure::new(FailureKind::Error, "smtp is down", 4);
 /// assert_eq!(failure.to_string(), "task failed after 4 attempts (error): smtp is down");
 /// ```
@@ -137,7 +137,7 @@ impl TaskFailure {
     /// A failure without sources. A text of more than 4 KiB is cut.
     ///
     /// ```
-    /// use taskq_core::{FailureKind, TaskFailure};
+    /// use taskq::{FailureKind, TaskFailure};
     /// let failure = TaskFailure::new(FailureKind::Expired, "the task was not run in time", 0);
     /// assert_eq!(failure.to_string(), "task failed without a run (expired): the task was not run in time");
     /// ```
@@ -148,7 +148,7 @@ impl TaskFailure {
     /// A failure with an error's text and those of its sources: at most eight of them, each text at most 4 KiB.
     ///
     /// ```
-    /// use taskq_core::{BoxError, BrokerError, FailureKind, TaskFailure};
+    /// use taskq::{BoxError, BrokerError, FailureKind, TaskFailure};
     /// let refused: BoxError = "connection refused".into();
     /// let error = BrokerError::Unreachable { address: "mq:5672".into(), source: Some(refused) };
     /// let failure = TaskFailure::from_error(FailureKind::Error, &error, 4);

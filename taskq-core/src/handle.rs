@@ -29,8 +29,8 @@ use std::{
 /// ```
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> taskq_core::Result<()> {
-/// # use taskq_core::{BrokerExt, InMemoryBroker, TaskHandle, TaskStatus};
+/// # async fn main() -> taskq::Result<()> {
+/// # use taskq::{BrokerExt, InMemoryBroker, TaskHandle, TaskStatus};
 /// # let app = InMemoryBroker::new().register::<Add>();
 /// let handle = add(2, 3).kiq().on(&app).await?;
 /// let id = handle.id().to_string(); // to be kept, and sent anywhere
@@ -63,8 +63,8 @@ impl<R> TaskHandle<R> {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BrokerExt, InMemoryBroker, ResultError, TaskHandle};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BrokerExt, InMemoryBroker, ResultError, TaskHandle};
     /// # let app = InMemoryBroker::new().register::<Add>();
     /// let id = add(2, 3).kiq().on(&app).await?.id().to_string();
     /// let sum = TaskHandle::<i64>::attach(&app, &id).wait_result().await?;
@@ -85,8 +85,8 @@ impl<R> TaskHandle<R> {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BrokerExt, InMemoryBroker, TaskHandle};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BrokerExt, InMemoryBroker, TaskHandle};
     /// # let app = InMemoryBroker::new().register::<Add>();
     /// let handle: TaskHandle<i64> = add(2, 3).kiq().on(&app).await?;
     /// let mut open: Vec<TaskHandle<()>> = vec![handle.typed()]; // handles of any tasks, side by side
@@ -109,8 +109,8 @@ impl<R> TaskHandle<R> {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BrokerExt, InMemoryBroker, TaskId};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BrokerExt, InMemoryBroker, TaskId};
     /// # let app = InMemoryBroker::new().register::<Add>();
     /// let named = add(2, 3).kiq().task_id("invoice-17").on(&app).await?;
     /// assert_eq!(named.id(), &TaskId::from("invoice-17"));
@@ -129,8 +129,8 @@ impl<R> TaskHandle<R> {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BrokerExt, InMemoryBroker, TaskStatus};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BrokerExt, InMemoryBroker, TaskStatus};
     /// let app = InMemoryBroker::new().without_worker().with_tracking().register::<Add>();
     /// let handle = add(2, 3).kiq().on(&app).await?;
     /// assert_eq!(handle.status().await?, TaskStatus::Queued); // `Pending` without tracking
@@ -180,8 +180,8 @@ impl<R: DeserializeOwned + Send + 'static> TaskHandle<R> {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BrokerExt, FailureKind, InMemoryBroker};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BrokerExt, FailureKind, InMemoryBroker};
     /// # let app = InMemoryBroker::new().register::<Add>();
     /// let sum = add(2, 3).kiq().on(&app).await?.wait_result().await?;
     /// assert_eq!(sum.into_value()?, 5);
@@ -230,8 +230,8 @@ impl<R> fmt::Debug for TaskHandle<R> {
 /// ```
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> taskq_core::Result<()> {
-/// # use taskq_core::{BrokerExt, InMemoryBroker, ResultError};
+/// # async fn main() -> taskq::Result<()> {
+/// # use taskq::{BrokerExt, InMemoryBroker, ResultError};
 /// # let app = InMemoryBroker::new().register::<Add>();
 /// # let handle = add(2, 3).kiq().on(&app).await?;
 /// match handle.wait_result().timeout("2s").await {
@@ -256,8 +256,8 @@ impl<R> WaitResult<R> {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BrokerExt, InMemoryBroker, ResultError};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BrokerExt, InMemoryBroker, ResultError};
     /// let app = InMemoryBroker::new().without_worker().register::<Add>(); // nobody runs it
     /// let handle = add(2, 3).kiq().on(&app).await?;
     /// let error = handle.wait_result().timeout("20ms").await.unwrap_err();
@@ -305,8 +305,8 @@ impl<R> fmt::Debug for WaitResult<R> {
 /// ```
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> taskq_core::Result<()> {
-/// # use taskq_core::{BrokerExt, FailureKind, InMemoryBroker};
+/// # async fn main() -> taskq::Result<()> {
+/// # use taskq::{BrokerExt, FailureKind, InMemoryBroker};
 /// # let app = InMemoryBroker::new().register::<Add>();
 /// # let handle = add(2, 3).kiq().on(&app).await?;
 /// let result = handle.wait_result().await?;
@@ -343,8 +343,8 @@ impl<R> TaskResult<R> {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BrokerExt, InMemoryBroker};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BrokerExt, InMemoryBroker};
     /// # let app = InMemoryBroker::new().register::<Add>();
     /// let result = add(i64::MAX, 1).kiq().on(&app).await?.wait_result().await?;
     /// let failure = result.into_value().unwrap_err();
@@ -363,8 +363,8 @@ impl<R> TaskResult<R> {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BrokerExt, InMemoryBroker};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BrokerExt, InMemoryBroker};
     /// # let app = InMemoryBroker::new().register::<Add>();
     /// let result = add(2, 3).kiq().on(&app).await?.wait_result().await?;
     /// if let Ok(sum) = result.value() {
@@ -385,8 +385,8 @@ impl<R> TaskResult<R> {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BrokerExt, InMemoryBroker};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BrokerExt, InMemoryBroker};
     /// # let app = InMemoryBroker::new().register::<Add>();
     /// let (small, large) = (add(2, 3).kiq().on(&app).await?, add(i64::MAX, 1).kiq().on(&app).await?);
     /// assert!(small.wait_result().await?.is_ok());
@@ -402,8 +402,8 @@ impl<R> TaskResult<R> {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BrokerExt, InMemoryBroker};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BrokerExt, InMemoryBroker};
     /// # let app = InMemoryBroker::new().register::<Add>();
     /// let result = add(i64::MAX, 1).kiq().on(&app).await?.wait_result().await?;
     /// assert!(result.is_err()); // the task failed; the waiting did not
@@ -418,8 +418,8 @@ impl<R> TaskResult<R> {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BrokerExt, InMemoryBroker, TaskStatus};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BrokerExt, InMemoryBroker, TaskStatus};
     /// # let app = InMemoryBroker::new().register::<Add>();
     /// let result = add(i64::MAX, 1).kiq().on(&app).await?.wait_result().await?;
     /// assert_eq!(result.status(), TaskStatus::Failed);
@@ -434,8 +434,8 @@ impl<R> TaskResult<R> {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BoxError, BoxFuture, BrokerExt, Call, InMemoryBroker, Run, Task, TaskConfig, TaskContext};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BoxError, BoxFuture, BrokerExt, Call, InMemoryBroker, Run, Task, TaskConfig, TaskContext};
     /// # struct Sync;
     /// # impl Run for Sync {
     /// #     fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<(), BoxError>> {
@@ -464,8 +464,8 @@ impl<R> TaskResult<R> {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BrokerExt, InMemoryBroker};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BrokerExt, InMemoryBroker};
     /// # let app = InMemoryBroker::new().register::<Add>();
     /// let result = add(2, 3).kiq().on(&app).await?.wait_result().await?;
     /// let record = result.record();

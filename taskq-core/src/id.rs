@@ -10,7 +10,7 @@ use std::{fmt, sync::Arc};
 /// `.task_id(..)`: 1 to 128 bytes, no control characters, no `{` or `}` (Redis Cluster gives those a meaning).
 ///
 /// ```
-/// use taskq_core::TaskId;
+/// use taskq::TaskId;
 /// assert_eq!(TaskId::new().as_str().len(), 32);
 /// assert!(TaskId::from("order-17").check().is_ok());
 /// assert!(TaskId::from("a{b").check().is_err());
@@ -23,7 +23,7 @@ impl TaskId {
     /// A new id that no other call of this function has given or will give.
     ///
     /// ```
-    /// use taskq_core::TaskId;
+    /// use taskq::TaskId;
     /// let (first, second) = (TaskId::new(), TaskId::new());
     /// assert_ne!(first, second);
     /// assert!(first < second); // an id sorts by when it was made
@@ -36,7 +36,7 @@ impl TaskId {
     /// The id as text.
     ///
     /// ```
-    /// use taskq_core::TaskId;
+    /// use taskq::TaskId;
     /// let id = TaskId::from("order-17");
     /// assert_eq!(id.as_str().strip_prefix("order-"), Some("17"));
     /// ```
@@ -48,7 +48,7 @@ impl TaskId {
     /// caller chose.
     ///
     /// ```
-    /// use taskq_core::TaskId;
+    /// use taskq::TaskId;
     /// assert_eq!(TaskId::from("order-17").check(), Ok(()));
     /// assert_eq!(TaskId::from("").check(), Err("is empty".to_owned()));
     /// assert!(TaskId::from("{order}-17").check().unwrap_err().contains("braces"));

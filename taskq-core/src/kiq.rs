@@ -38,8 +38,8 @@ use tokio::time::Instant;
 /// ```
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> taskq_core::Result<()> {
-/// # use taskq_core::{BrokerExt, InMemoryBroker};
+/// # async fn main() -> taskq::Result<()> {
+/// # use taskq::{BrokerExt, InMemoryBroker};
 /// # let app = InMemoryBroker::new().register::<Add>();
 /// let handle = add(2, 3).kiq().label("tenant", "acme").expires("1h").on(&app).await?;
 /// println!("sent as {}", handle.id());
@@ -83,8 +83,8 @@ impl<T: Task> Kiq<T> {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BrokerExt, InMemoryBroker};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BrokerExt, InMemoryBroker};
     /// # use std::time::Duration;
     /// # let app = InMemoryBroker::new().register::<Add>();
     /// let began = tokio::time::Instant::now();
@@ -104,8 +104,8 @@ impl<T: Task> Kiq<T> {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BrokerExt, InMemoryBroker, TaskStatus};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BrokerExt, InMemoryBroker, TaskStatus};
     /// # use std::time::Duration;
     /// let app = InMemoryBroker::new().without_worker().register::<Add>();
     /// let handle = add(2, 3).kiq().expires("1m").on(&app).await?;
@@ -124,8 +124,8 @@ impl<T: Task> Kiq<T> {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BrokerExt, InMemoryBroker, KiqError};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BrokerExt, InMemoryBroker, KiqError};
     /// let app = InMemoryBroker::new().without_worker().capacity(1).register::<Add>();
     /// add(1, 1).kiq().on(&app).await?;
     /// let error = add(2, 3).kiq().within("20ms").on(&app).await.unwrap_err(); // instead of 30 s
@@ -142,8 +142,8 @@ impl<T: Task> Kiq<T> {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BrokerExt, InMemoryBroker, KiqError, QueueSpec};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BrokerExt, InMemoryBroker, KiqError, QueueSpec};
     /// let app = InMemoryBroker::new().with_queue(QueueSpec::new("urgent")).register::<Add>();
     /// let handle = add(2, 3).kiq().queue("urgent").on(&app).await?;
     /// assert_eq!(handle.wait_result().await?.into_value()?, 5);
@@ -162,8 +162,8 @@ impl<T: Task> Kiq<T> {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{Broker, BrokerExt, Content, InMemoryBroker, QueueSpec};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{Broker, BrokerExt, Content, InMemoryBroker, QueueSpec};
     /// # use std::num::NonZeroU16;
     /// let mail = QueueSpec::new("mail").priorities(9);
     /// let app = InMemoryBroker::new().without_worker().with_queue(mail.clone()).register::<Add>();
@@ -187,9 +187,9 @@ impl<T: Task> Kiq<T> {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
+    /// # async fn main() -> taskq::Result<()> {
     /// # use std::sync::{Arc, atomic::{AtomicU32, Ordering}};
-    /// # use taskq_core::{BrokerExt, Event, InMemoryBroker, Observer};
+    /// # use taskq::{BrokerExt, Event, InMemoryBroker, Observer};
     /// # struct Runs(Arc<AtomicU32>);
     /// # impl Observer for Runs {
     /// #     fn on(&self, event: &Event<'_>) {
@@ -222,8 +222,8 @@ impl<T: Task> Kiq<T> {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BrokerExt, InMemoryBroker};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BrokerExt, InMemoryBroker};
     /// # let broker = InMemoryBroker::new();
     /// # let app = broker.clone().register::<Add>();
     /// add(i64::MAX, 1).kiq().label("tenant", "acme").on(&app).await?;
@@ -241,8 +241,8 @@ impl<T: Task> Kiq<T> {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{Broker, BrokerExt, InMemoryBroker};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{Broker, BrokerExt, InMemoryBroker};
     /// let here = InMemoryBroker::new().register::<Add>();
     /// let there = InMemoryBroker::new().without_worker().register::<Add>();
     /// here.scope(add(2, 3).kiq().on(&there)).await?;

@@ -5,9 +5,9 @@
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> taskq_core::Result<()> {
+//! # async fn main() -> taskq::Result<()> {
 //! use serde::{Deserialize, Serialize};
-//! use taskq_core::{BoxError, BoxFuture, BrokerExt, Call, InMemoryBroker, Run, Task, TaskConfig, TaskContext};
+//! use taskq::{BoxError, BoxFuture, BrokerExt, Call, InMemoryBroker, Run, Task, TaskConfig, TaskContext};
 //!
 //! struct Add; // this and the two `impl`s are what `#[task]` writes
 //!
@@ -105,7 +105,7 @@ pub use worker::Worker;
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
-/// use taskq_core::BoxFuture;
+/// use taskq::BoxFuture;
 ///
 /// fn length(text: &str) -> BoxFuture<'_, usize> {
 ///     Box::pin(async move { text.len() })
@@ -121,7 +121,7 @@ pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
-/// use taskq_core::prelude::*;
+/// use taskq::prelude::*;
 /// let app = InMemoryBroker::new().with_queue(QueueSpec::new("mail")).with_state(7_u32);
 /// app.scope(async { assert_eq!(App::current().unwrap().default_queue(), "taskq") }).await;
 /// # }

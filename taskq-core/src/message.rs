@@ -13,7 +13,7 @@ use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 /// How a body is encoded.
 ///
 /// ```
-/// use taskq_core::ContentType;
+/// use taskq::ContentType;
 /// assert_eq!(ContentType::parse("application/json"), Some(ContentType::Json));
 /// assert_eq!(ContentType::default().as_str(), "application/msgpack");
 /// ```
@@ -31,7 +31,7 @@ impl ContentType {
     /// The MIME type on the wire.
     ///
     /// ```
-    /// use taskq_core::ContentType;
+    /// use taskq::ContentType;
     /// assert_eq!(ContentType::MessagePack.as_str(), "application/msgpack");
     /// assert_eq!(ContentType::Json.as_str(), "application/json");
     /// ```
@@ -45,7 +45,7 @@ impl ContentType {
     /// The content type of that name, if it is one we read.
     ///
     /// ```
-    /// use taskq_core::ContentType;
+    /// use taskq::ContentType;
     /// assert_eq!(ContentType::parse("application/json"), Some(ContentType::Json));
     /// assert_eq!(ContentType::parse("text/plain"), None);
     /// ```
@@ -63,8 +63,8 @@ impl ContentType {
 /// ```
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> taskq_core::Result<()> {
-/// # use taskq_core::{BrokerExt, InMemoryBroker, Labels};
+/// # async fn main() -> taskq::Result<()> {
+/// # use taskq::{BrokerExt, InMemoryBroker, Labels};
 /// # let broker = InMemoryBroker::new();
 /// # let app = broker.clone().register::<Add>();
 /// let wanted = Labels::from([("tenant".into(), "acme".into()), ("plan".into(), "free".into())]);
@@ -79,7 +79,7 @@ pub type Labels = BTreeMap<String, String>;
 /// One task on its way: identity, arguments, and all that a worker must know to run it.
 ///
 /// ```
-/// use taskq_core::{ContentType, Message, TaskId};
+/// use taskq::{ContentType, Message, TaskId};
 /// let mut message = Message::new(TaskId::new(), "mail.send", ContentType::Json, b"{}".to_vec().into());
 /// message.labels.insert("tenant".into(), "acme".into());
 /// assert_eq!((message.attempt, message.round), (1, 0));
@@ -133,9 +133,9 @@ impl Message {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
+    /// # async fn main() -> taskq::Result<()> {
     /// use bytes::Bytes;
-    /// # use taskq_core::{Broker, ContentType, InMemoryBroker, Message, Publish, QueueSpec, TaskId};
+    /// # use taskq::{Broker, ContentType, InMemoryBroker, Message, Publish, QueueSpec, TaskId};
     /// # let broker = InMemoryBroker::new();
     /// # broker.declare(&QueueSpec::new("mail")).await?;
     /// let body = Bytes::from_static(br#"{"to":"ada@example.org"}"#);
@@ -201,10 +201,10 @@ pub(crate) fn check_labels(labels: &Labels) -> Result<(), String> {
 /// ```
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> taskq_core::Result<()> {
+/// # async fn main() -> taskq::Result<()> {
 /// use bytes::Bytes;
-/// use taskq_core::{Broker, FailureKind, Foreign, Publish};
-/// # use taskq_core::{BrokerExt, InMemoryBroker};
+/// use taskq::{Broker, FailureKind, Foreign, Publish};
+/// # use taskq::{BrokerExt, InMemoryBroker};
 /// # let broker = InMemoryBroker::new();
 /// # let app = broker.clone().register::<Add>();
 /// # app.startup().await?;
@@ -239,7 +239,7 @@ pub struct Foreign {
 /// What a delivery or a publish carries. Cheap to clone.
 ///
 /// ```
-/// # use taskq_core::{Content, Delivery};
+/// # use taskq::{Content, Delivery};
 /// # fn example(delivery: Delivery) {
 /// match &delivery.content {
 ///     Content::Task(message) => println!("task {} ({})", message.task, message.id),
@@ -271,7 +271,7 @@ impl Content {
     /// The task's id, if one can be read.
     ///
     /// ```
-    /// use taskq_core::{Content, ContentType, Message, TaskId};
+    /// use taskq::{Content, ContentType, Message, TaskId};
     /// let message = Message::new(TaskId::from("order-17"), "mail.send", ContentType::Json, b"{}".to_vec().into());
     /// assert_eq!(Content::from(message).id(), Some(&TaskId::from("order-17")));
     /// ```
@@ -285,7 +285,7 @@ impl Content {
     /// The body's bytes, encoded as they travel.
     ///
     /// ```
-    /// use taskq_core::{Content, ContentType, Message, TaskId};
+    /// use taskq::{Content, ContentType, Message, TaskId};
     /// let message = Message::new(TaskId::new(), "mail.send", ContentType::Json, b"{}".to_vec().into());
     /// assert_eq!(&**Content::from(message).body(), b"{}");
     /// ```
@@ -302,8 +302,8 @@ impl Content {
 /// ```
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> taskq_core::Result<()> {
-/// # use taskq_core::{Broker, BrokerExt, InMemoryBroker, QueueSpec};
+/// # async fn main() -> taskq::Result<()> {
+/// # use taskq::{Broker, BrokerExt, InMemoryBroker, QueueSpec};
 /// # use std::num::NonZeroU16;
 /// # let broker = InMemoryBroker::new();
 /// # let app = broker.clone().register::<Add>();

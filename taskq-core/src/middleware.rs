@@ -7,7 +7,7 @@ use std::{fmt, sync::Arc};
 /// innermost, so that a middleware sees every outcome.
 ///
 /// ```
-/// use taskq_core::{BoxFuture, Middleware, Next, Outcome, TaskContext};
+/// use taskq::{BoxFuture, Middleware, Next, Outcome, TaskContext};
 ///
 /// struct Timing;
 ///
@@ -31,9 +31,9 @@ pub trait Middleware: Send + Sync + 'static {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::{BoxFuture, Next, Outcome, TaskContext};
-    /// # use taskq_core::{BrokerExt, InMemoryBroker};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::{BoxFuture, Next, Outcome, TaskContext};
+    /// # use taskq::{BrokerExt, InMemoryBroker};
     ///
     /// fn only_for_acme<'a>(ctx: &'a TaskContext, next: Next<'a>) -> BoxFuture<'a, Outcome> {
     ///     match ctx.labels().get("tenant").map(String::as_str) {
@@ -67,13 +67,13 @@ pub(crate) type Handler<'a> = &'a (dyn Fn(&'a TaskContext) -> BoxFuture<'a, Outc
 /// The rest of the onion: the middleware further inward, and the task. It can be run once.
 ///
 /// ```
-/// use taskq_core::{BoxFuture, Next, Outcome, TaskContext};
+/// use taskq::{BoxFuture, Next, Outcome, TaskContext};
 ///
 /// fn log<'a>(ctx: &'a TaskContext, next: Next<'a>) -> BoxFuture<'a, Outcome> {
 ///     println!("{next:?} around {}", ctx.task_name()); // such as `Next(0 more)`
 ///     next.run(ctx)
 /// }
-/// # fn is_middleware(_: impl taskq_core::Middleware) {}
+/// # fn is_middleware(_: impl taskq::Middleware) {}
 /// # is_middleware(log);
 /// ```
 pub struct Next<'a> {
@@ -92,8 +92,8 @@ impl<'a> Next<'a> {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BoxFuture, BrokerExt, InMemoryBroker, Next, Outcome, TaskContext};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BoxFuture, BrokerExt, InMemoryBroker, Next, Outcome, TaskContext};
     /// fn say_which<'a>(ctx: &'a TaskContext, next: Next<'a>) -> BoxFuture<'a, Outcome> {
     ///     Box::pin(async move {
     ///         match next.run(ctx).await {
@@ -125,7 +125,7 @@ impl fmt::Debug for Next<'_> {
 /// Wraps every submission. The first one added is outermost; publishing is innermost.
 ///
 /// ```
-/// use taskq_core::{BoxFuture, KiqError, Message, SendMiddleware, SendNext};
+/// use taskq::{BoxFuture, KiqError, Message, SendMiddleware, SendNext};
 ///
 /// struct Tenant;
 ///
@@ -146,9 +146,9 @@ pub trait SendMiddleware: Send + Sync + 'static {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::{BoxFuture, KiqError, Message, SendNext};
-    /// # use taskq_core::{BrokerExt, InMemoryBroker};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::{BoxFuture, KiqError, Message, SendNext};
+    /// # use taskq::{BrokerExt, InMemoryBroker};
     ///
     /// fn needs_tenant<'a>(message: Message, next: SendNext<'a>) -> BoxFuture<'a, Result<(), KiqError>> {
     ///     match message.labels.contains_key("tenant") {
@@ -184,13 +184,13 @@ pub(crate) type Sender<'a> = &'a (dyn Fn(Message) -> BoxFuture<'a, Result<(), Ki
 /// The rest of the onion: the send middleware further inward, and the publish. It can be run once.
 ///
 /// ```
-/// use taskq_core::{BoxFuture, KiqError, Message, SendNext};
+/// use taskq::{BoxFuture, KiqError, Message, SendNext};
 ///
 /// fn log<'a>(message: Message, next: SendNext<'a>) -> BoxFuture<'a, Result<(), KiqError>> {
 ///     println!("{next:?} around {}", message.task); // such as `SendNext(0 more)`
 ///     next.run(message)
 /// }
-/// # fn is_middleware(_: impl taskq_core::SendMiddleware) {}
+/// # fn is_middleware(_: impl taskq::SendMiddleware) {}
 /// # is_middleware(log);
 /// ```
 pub struct SendNext<'a> {
@@ -209,8 +209,8 @@ impl<'a> SendNext<'a> {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BoxFuture, BrokerExt, InMemoryBroker, KiqError, Message, SendNext};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BoxFuture, BrokerExt, InMemoryBroker, KiqError, Message, SendNext};
     /// fn count<'a>(mut message: Message, next: SendNext<'a>) -> BoxFuture<'a, Result<(), KiqError>> {
     ///     message.labels.insert("bytes".into(), message.body.len().to_string());
     ///     Box::pin(async move {

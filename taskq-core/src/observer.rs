@@ -12,10 +12,10 @@ use std::time::Duration;
 /// ```
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> taskq_core::Result<()> {
+/// # async fn main() -> taskq::Result<()> {
 /// use std::sync::{Arc, Mutex};
-/// use taskq_core::{Event, Observer, Verdict};
-/// # use taskq_core::{BrokerExt, InMemoryBroker};
+/// use taskq::{Event, Observer, Verdict};
+/// # use taskq::{BrokerExt, InMemoryBroker};
 ///
 /// #[derive(Clone, Default)]
 /// struct Journal(Arc<Mutex<Vec<String>>>);
@@ -86,7 +86,7 @@ pub enum Event<'a> {
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering};
-/// use taskq_core::{Event, Observer};
+/// use taskq::{Event, Observer};
 ///
 /// #[derive(Default)]
 /// struct Runs(AtomicU64);
@@ -105,10 +105,10 @@ pub trait Observer: Send + Sync + 'static {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
+    /// # async fn main() -> taskq::Result<()> {
     /// use std::sync::atomic::{AtomicUsize, Ordering};
-    /// use taskq_core::{Event, Observer};
-    /// # use taskq_core::{BrokerExt, InMemoryBroker};
+    /// use taskq::{Event, Observer};
+    /// # use taskq::{BrokerExt, InMemoryBroker};
     ///
     /// static SENT: AtomicUsize = AtomicUsize::new(0);
     ///

@@ -12,7 +12,7 @@ use std::time::Duration;
 /// What happened when a task ran. Every middleware sees it.
 ///
 /// ```
-/// use taskq_core::{BoxFuture, Next, Outcome, TaskContext};
+/// use taskq::{BoxFuture, Next, Outcome, TaskContext};
 ///
 /// fn log<'a>(ctx: &'a TaskContext, next: Next<'a>) -> BoxFuture<'a, Outcome> {
 ///     Box::pin(async move {
@@ -26,7 +26,7 @@ use std::time::Duration;
 ///         outcome
 ///     })
 /// }
-/// # fn is_middleware(_: impl taskq_core::Middleware) {}
+/// # fn is_middleware(_: impl taskq::Middleware) {}
 /// # is_middleware(log);
 /// ```
 #[derive(Debug)]
@@ -56,9 +56,9 @@ impl Outcome {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::{BoxFuture, FailureKind, Next, Outcome, TaskContext, TaskError};
-    /// # use taskq_core::{BrokerExt, InMemoryBroker};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::{BoxFuture, FailureKind, Next, Outcome, TaskContext, TaskError};
+    /// # use taskq::{BrokerExt, InMemoryBroker};
     ///
     /// fn closed<'a>(_: &'a TaskContext, _: Next<'a>) -> BoxFuture<'a, Outcome> {
     ///     Box::pin(async { Outcome::failed(TaskError::permanent("closed for today")) })
@@ -78,7 +78,7 @@ impl Outcome {
     /// ```
     /// use bytes::Bytes;
     /// use std::time::Duration;
-    /// use taskq_core::Outcome;
+    /// use taskq::Outcome;
     /// assert!(Outcome::Done(Bytes::from_static(b"5")).is_done());
     /// assert!(!Outcome::TimedOut(Duration::from_secs(30)).is_done());
     /// ```
@@ -90,7 +90,7 @@ impl Outcome {
 /// What was decided about a delivery. Observers see it.
 ///
 /// ```
-/// # use taskq_core::{Event, Verdict};
+/// # use taskq::{Event, Verdict};
 /// # fn example(event: &Event<'_>) {
 /// if let Event::Finished { message, verdict: Verdict::Retry { delay, failure }, .. } = event {
 ///     println!("{} runs again in {delay:?}: {failure}", message.id);
@@ -129,7 +129,7 @@ pub enum Verdict {
 /// What a task waits for that may not run yet.
 ///
 /// ```
-/// use taskq_core::{Verdict, WaitFor};
+/// use taskq::{Verdict, WaitFor};
 /// let verdict = Verdict::Wait { delay: std::time::Duration::from_secs(30), until: WaitFor::NewerWorker };
 /// assert!(matches!(verdict, Verdict::Wait { until: WaitFor::NewerWorker, .. }));
 /// ```

@@ -13,8 +13,8 @@ use std::{
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> taskq_core::Result<()> {
-/// # use taskq_core::{BoxError, BoxFuture, BrokerExt, Call, InMemoryBroker, Next, Outcome, Run, Task, TaskConfig, TaskContext};
+/// # async fn main() -> taskq::Result<()> {
+/// # use taskq::{BoxError, BoxFuture, BrokerExt, Call, InMemoryBroker, Next, Outcome, Run, Task, TaskConfig, TaskContext};
 /// # struct Print;
 /// # impl Task for Print { type Args = (); type Output = (); type Returns = (); const NAME: &'static str = "print"; const CONFIG: TaskConfig = TaskConfig::new(); }
 /// # impl Run for Print { fn run(_: TaskContext, _: ()) -> BoxFuture<'static, Result<(), BoxError>> { Box::pin(async { panic!("out of ink") }) } }

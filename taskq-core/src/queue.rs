@@ -5,7 +5,7 @@ use crate::defaults::MAX_QUEUE_NAME;
 /// How a queue keeps its messages.
 ///
 /// ```
-/// use taskq_core::{QueueKind, QueueSpec};
+/// use taskq::{QueueKind, QueueSpec};
 /// let replicated = |queue: &QueueSpec| match queue.kind() {
 ///     QueueKind::Quorum => Some(true),
 ///     QueueKind::Classic => Some(false),
@@ -29,7 +29,7 @@ pub enum QueueKind {
 /// A queue: its name and what it must be able to do.
 ///
 /// ```
-/// use taskq_core::QueueSpec;
+/// use taskq::QueueSpec;
 /// let mail = QueueSpec::new("mail").priorities(10);
 /// assert_eq!(mail.name(), "mail");
 /// assert_eq!(mail.dead_letter_name(), "mail.dead");
@@ -49,7 +49,7 @@ impl QueueSpec {
     /// A durable quorum queue without priorities. The name is checked at start: see [`QueueSpec::check`].
     ///
     /// ```
-    /// use taskq_core::{QueueKind, QueueSpec};
+    /// use taskq::{QueueKind, QueueSpec};
     /// let mail = QueueSpec::new("mail");
     /// assert_eq!((mail.kind(), mail.highest_priority()), (QueueKind::Quorum, None));
     /// ```
@@ -60,7 +60,7 @@ impl QueueSpec {
     /// Keeps the queue on one node: less latency, no replication.
     ///
     /// ```
-    /// use taskq_core::{QueueKind, QueueSpec};
+    /// use taskq::{QueueKind, QueueSpec};
     /// assert_eq!(QueueSpec::new("thumbnails").classic().kind(), QueueKind::Classic);
     /// ```
     pub fn classic(mut self) -> Self {
@@ -72,7 +72,7 @@ impl QueueSpec {
     /// `kiq` with a priority is refused.
     ///
     /// ```
-    /// use taskq_core::{QueueKind, QueueSpec};
+    /// use taskq::{QueueKind, QueueSpec};
     /// let mail = QueueSpec::new("mail").priorities(10);
     /// assert_eq!((mail.kind(), mail.highest_priority()), (QueueKind::Classic, Some(10)));
     /// ```
@@ -85,7 +85,7 @@ impl QueueSpec {
     /// Somebody else declares this queue: taskq checks that it exists and uses it as it is. To be said last.
     ///
     /// ```
-    /// use taskq_core::{QueueKind, QueueSpec};
+    /// use taskq::{QueueKind, QueueSpec};
     /// let theirs = QueueSpec::new("theirs").priorities(5).existing();
     /// assert_eq!((theirs.kind(), theirs.highest_priority()), (QueueKind::Existing, Some(5)));
     /// ```
@@ -97,9 +97,9 @@ impl QueueSpec {
     /// The queue's name.
     ///
     /// ```
-    /// use taskq_core::{BrokerExt, InMemoryBroker, QueueSpec};
+    /// use taskq::{BrokerExt, InMemoryBroker, QueueSpec};
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
+    /// # async fn main() -> taskq::Result<()> {
     /// let app = InMemoryBroker::new().with_queue(QueueSpec::new("mail"));
     /// app.startup().await?;
     /// let names: Vec<&str> = app.queues().iter().map(QueueSpec::name).collect();
@@ -113,7 +113,7 @@ impl QueueSpec {
     /// How the queue keeps its messages.
     ///
     /// ```
-    /// use taskq_core::{QueueKind, QueueSpec};
+    /// use taskq::{QueueKind, QueueSpec};
     /// assert_eq!(QueueSpec::new("mail").kind(), QueueKind::Quorum);
     /// assert_eq!(QueueSpec::new("mail").classic().kind(), QueueKind::Classic);
     /// ```
@@ -124,7 +124,7 @@ impl QueueSpec {
     /// The highest priority, if the queue has priorities.
     ///
     /// ```
-    /// use taskq_core::QueueSpec;
+    /// use taskq::QueueSpec;
     /// assert_eq!(QueueSpec::new("mail").priorities(10).highest_priority(), Some(10));
     /// assert_eq!(QueueSpec::new("mail").highest_priority(), None);
     /// ```
@@ -135,7 +135,7 @@ impl QueueSpec {
     /// The name of the queue that keeps this queue's dead letters: its own, with `.dead` behind it.
     ///
     /// ```
-    /// use taskq_core::QueueSpec;
+    /// use taskq::QueueSpec;
     /// assert_eq!(QueueSpec::new("mail").dead_letter_name(), "mail.dead");
     /// ```
     pub fn dead_letter_name(&self) -> String {
@@ -147,8 +147,8 @@ impl QueueSpec {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{Broker, BrokerExt, InMemoryBroker, QueueSpec};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{Broker, BrokerExt, InMemoryBroker, QueueSpec};
     /// # let broker = InMemoryBroker::new();
     /// # let app = broker.clone().register::<Add>();
     /// add(i64::MAX, 1).kiq().on(&app).await?;
@@ -164,7 +164,7 @@ impl QueueSpec {
     /// Whether this is a queue of dead letters, by its name.
     ///
     /// ```
-    /// use taskq_core::QueueSpec;
+    /// use taskq::QueueSpec;
     /// let mail = QueueSpec::new("mail");
     /// assert!(mail.dead_letters().is_dead_letters() && !mail.is_dead_letters());
     /// ```
@@ -176,7 +176,7 @@ impl QueueSpec {
     /// between dots; not starting with `taskq.v` or `amq.`, not ending with `.dead`.
     ///
     /// ```
-    /// use taskq_core::QueueSpec;
+    /// use taskq::QueueSpec;
     /// assert_eq!(QueueSpec::new("mail.outgoing").check(), Ok(()));
     /// assert!(QueueSpec::new("mail.dead").check().unwrap_err().contains("kept for dead letters"));
     /// assert!(QueueSpec::new("mail..outgoing").check().unwrap_err().contains("empty word"));

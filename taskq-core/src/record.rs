@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 /// ```
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> taskq_core::Result<()> {
-/// # use taskq_core::{BrokerExt, End, InMemoryBroker};
+/// # async fn main() -> taskq::Result<()> {
+/// # use taskq::{BrokerExt, End, InMemoryBroker};
 /// # let app = InMemoryBroker::new().register::<Add>();
 /// # let handle = add(2, 3).kiq().on(&app).await?;
 /// let result = handle.wait_result().await?;
@@ -45,7 +45,7 @@ pub enum End {
 /// What is kept of a task that ended.
 ///
 /// ```
-/// use taskq_core::{End, ResultRecord};
+/// use taskq::{End, ResultRecord};
 /// let record = ResultRecord::new(End::Expired, "mail.send");
 /// assert_eq!(ResultRecord::decode(&record.encode()).unwrap(), record);
 /// ```
@@ -74,7 +74,7 @@ impl ResultRecord {
     /// A record of a task that ended now, in the first round, without having run.
     ///
     /// ```
-    /// use taskq_core::{End, FailureKind, ResultRecord, TaskFailure};
+    /// use taskq::{End, FailureKind, ResultRecord, TaskFailure};
     /// let failure = TaskFailure::new(FailureKind::Timeout, "too slow", 3);
     /// let mut record = ResultRecord::new(End::Failed(failure), "mail.send");
     /// record.attempts = 3;
@@ -97,7 +97,7 @@ impl ResultRecord {
     /// The failure, for every end but [`End::Done`].
     ///
     /// ```
-    /// use taskq_core::{End, FailureKind, ResultRecord};
+    /// use taskq::{End, FailureKind, ResultRecord};
     /// let expired = ResultRecord::new(End::Expired, "mail.send");
     /// assert_eq!(expired.failure().map(|failure| failure.kind), Some(FailureKind::Expired));
     /// let done = ResultRecord::new(End::Done(b"5".to_vec().into()), "add");
@@ -117,7 +117,7 @@ impl ResultRecord {
     /// The record as bytes, in the present version: a MessagePack map.
     ///
     /// ```
-    /// use taskq_core::{End, ResultRecord};
+    /// use taskq::{End, ResultRecord};
     /// let mut record = ResultRecord::new(End::Cancelled, "mail.send");
     /// record.worker = "mail-1/4711".into();
     /// let bytes = record.encode(); // for a result backend to keep
@@ -151,7 +151,7 @@ impl ResultRecord {
     /// The record that these bytes hold, of this or an older version.
     ///
     /// ```
-    /// use taskq_core::{End, ResultRecord};
+    /// use taskq::{End, ResultRecord};
     /// let bytes = ResultRecord::new(End::Expired, "mail.send").encode();
     /// assert_eq!(ResultRecord::decode(&bytes).unwrap().end, End::Expired);
     /// assert!(ResultRecord::decode(&bytes[1..]).is_err());

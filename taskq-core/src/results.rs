@@ -18,11 +18,11 @@ use std::{sync::Arc, time::Duration};
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> taskq_core::Result<()> {
+/// # async fn main() -> taskq::Result<()> {
 /// use std::{collections::HashMap, sync::Mutex, time::{Duration, Instant}};
-/// use taskq_core::{BoxFuture, ResultBackend, ResultError, ResultRecord, TaskId};
+/// use taskq::{BoxFuture, ResultBackend, ResultError, ResultRecord, TaskId};
 /// use tokio::sync::Notify;
-/// # use taskq_core::End;
+/// # use taskq::End;
 ///
 /// /// What has expired is not given out, and stays in memory: a real one would clear it.
 /// #[derive(Default)]
@@ -90,8 +90,8 @@ pub trait ResultBackend: Send + Sync + 'static {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BrokerExt, Error, BoxFuture, InMemoryBroker, ResultBackend, ResultError, ResultRecord, TaskId, WorkerError};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BrokerExt, Error, BoxFuture, InMemoryBroker, ResultBackend, ResultError, ResultRecord, TaskId, WorkerError};
     /// # use std::time::Duration;
     /// # struct Misspelt;
     /// impl ResultBackend for Misspelt {
@@ -125,9 +125,9 @@ pub trait ResultBackend: Send + Sync + 'static {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
+    /// # async fn main() -> taskq::Result<()> {
     /// # use std::time::Duration;
-    /// # use taskq_core::{End, InMemoryResults, ResultBackend, ResultRecord, TaskId};
+    /// # use taskq::{End, InMemoryResults, ResultBackend, ResultRecord, TaskId};
     /// let (results, id, day) = (InMemoryResults::new(), TaskId::new(), Duration::from_secs(86_400));
     /// let [first, second] = [End::Expired, End::Cancelled].map(|end| ResultRecord::new(end, "mail.send"));
     /// assert_eq!(results.store(&id, &first, day).await?, None);
@@ -150,8 +150,8 @@ pub trait ResultBackend: Send + Sync + 'static {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BrokerExt, InMemoryBroker, TaskId};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BrokerExt, InMemoryBroker, TaskId};
     /// # let app = InMemoryBroker::new().register::<Add>();
     /// # let handle = add(2, 3).kiq().on(&app).await?;
     /// # handle.wait_result().await?;
@@ -171,9 +171,9 @@ pub trait ResultBackend: Send + Sync + 'static {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
+    /// # async fn main() -> taskq::Result<()> {
     /// # use std::time::Duration;
-    /// # use taskq_core::{End, InMemoryResults, ResultBackend, ResultRecord, TaskId};
+    /// # use taskq::{End, InMemoryResults, ResultBackend, ResultRecord, TaskId};
     /// let (results, id, day) = (InMemoryResults::new(), TaskId::new(), Duration::from_secs(86_400));
     /// let record = ResultRecord::new(End::Expired, "mail.send");
     /// let (waited, stored) = tokio::join!(results.wait(&id, 0), results.store(&id, &record, day));
@@ -190,7 +190,7 @@ pub trait ResultBackend: Send + Sync + 'static {
     /// asks for tracking does not start.
     ///
     /// ```
-    /// use taskq_core::{InMemoryResults, ResultBackend};
+    /// use taskq::{InMemoryResults, ResultBackend};
     /// assert!(InMemoryResults::new().tracks()); // so an app on it may say `.with_tracking()`
     /// ```
     fn tracks(&self) -> bool {
@@ -202,9 +202,9 @@ pub trait ResultBackend: Send + Sync + 'static {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
+    /// # async fn main() -> taskq::Result<()> {
     /// # use std::time::Duration;
-    /// # use taskq_core::{InMemoryResults, ResultBackend, Step, TaskId};
+    /// # use taskq::{InMemoryResults, ResultBackend, Step, TaskId};
     /// let (results, id, day) = (InMemoryResults::new(), TaskId::new(), Duration::from_secs(86_400));
     /// results.track(&id, Step::Running, day).await?;
     /// results.track(&id, Step::Queued, day).await?; // from the sender, and too late
@@ -224,8 +224,8 @@ pub trait ResultBackend: Send + Sync + 'static {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BrokerExt, InMemoryBroker, Step};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BrokerExt, InMemoryBroker, Step};
     /// let app = InMemoryBroker::new().without_worker().with_tracking().register::<Add>();
     /// let handle = add(2, 3).kiq().on(&app).await?;
     /// let results = app.results().unwrap();
@@ -272,10 +272,10 @@ pub trait ResultBackend: Send + Sync + 'static {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
+    /// # async fn main() -> taskq::Result<()> {
     /// use std::sync::atomic::{AtomicBool, Ordering};
     /// # use std::{sync::Arc, time::Duration};
-    /// # use taskq_core::{BoxFuture, BrokerExt, InMemoryBroker, ResultBackend, ResultError, ResultRecord, TaskId};
+    /// # use taskq::{BoxFuture, BrokerExt, InMemoryBroker, ResultBackend, ResultError, ResultRecord, TaskId};
     /// # #[derive(Default)]
     /// # struct Shelf { closed: AtomicBool }
     /// impl ResultBackend for Shelf {

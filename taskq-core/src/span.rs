@@ -5,7 +5,7 @@ use std::time::Duration;
 /// A length of time: a [`Duration`], or text such as `"5s"`, `"300ms"`, `"1h 30m"`.
 ///
 /// ```
-/// use taskq_core::IntoSpan;
+/// use taskq::IntoSpan;
 /// assert_eq!("5m".into_span().unwrap(), std::time::Duration::from_secs(300));
 /// assert!("5 apples".into_span().unwrap_err().contains("not a duration"));
 /// ```
@@ -14,7 +14,7 @@ pub trait IntoSpan {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use taskq_core::IntoSpan;
+    /// use taskq::IntoSpan;
     /// assert_eq!("1h 30m".into_span(), Ok(Duration::from_secs(5_400)));
     /// assert_eq!(Duration::from_millis(300).into_span(), Ok(Duration::from_millis(300)));
     /// ```

@@ -12,7 +12,7 @@ use std::{
 /// The app's values, one per type.
 ///
 /// ```
-/// use taskq_core::{BrokerExt, InMemoryBroker};
+/// use taskq::{BrokerExt, InMemoryBroker};
 /// let app = InMemoryBroker::new().with_state(7_u32);
 /// assert_eq!(*app.state().get::<u32>().unwrap(), 7);
 /// assert!(app.state().get::<String>().unwrap_err().to_string().contains("with_state"));
@@ -28,7 +28,7 @@ impl StateMap {
     /// The value of type `T`, shared.
     ///
     /// ```
-    /// use taskq_core::{BrokerExt, InMemoryBroker, State};
+    /// use taskq::{BrokerExt, InMemoryBroker, State};
     /// struct Smtp { host: String }
     ///
     /// let app = InMemoryBroker::new().with_state(Smtp { host: "localhost".into() });
@@ -54,7 +54,7 @@ impl fmt::Debug for StateMap {
 /// A task's parameter that comes from `.with_state(value)`. Derefs to the value; cloning shares it.
 ///
 /// ```
-/// use taskq_core::State;
+/// use taskq::State;
 /// let greeting = State::new(String::from("hello"));
 /// assert_eq!(greeting.len(), 5);
 /// ```
@@ -64,7 +64,7 @@ impl<T> State<T> {
     /// A state of one's own, for calling a task's function in a unit test.
     ///
     /// ```
-    /// use taskq_core::State;
+    /// use taskq::State;
     /// fn greet(name: &str, greeting: State<String>) -> String { // a task's function, without its `#[task]`
     ///     format!("{}, {name}", *greeting)
     /// }

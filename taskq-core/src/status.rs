@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// Without tracking a task is `Pending` until it ended, whether it is queued, running, or was never seen.
 ///
 /// ```
-/// use taskq_core::TaskStatus;
+/// use taskq::TaskStatus;
 /// fn show(status: TaskStatus) -> String {
 ///     match status {
 ///         TaskStatus::Done => "done".into(),
@@ -53,7 +53,7 @@ impl TaskStatus {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use taskq_core::{TaskStatus, UnixMillis};
+    /// use taskq::{TaskStatus, UnixMillis};
     /// let due = UnixMillis::now() + Duration::from_secs(60);
     /// assert!(!TaskStatus::Retrying { attempt: 2, due }.is_final());
     /// assert!(TaskStatus::Discarded.is_final());
@@ -79,7 +79,7 @@ impl From<&End> for TaskStatus {
 /// A step of a tracked task on its way to its end.
 ///
 /// ```
-/// use taskq_core::{Step, TaskStatus, UnixMillis};
+/// use taskq::{Step, TaskStatus, UnixMillis};
 /// let step = Step::Retrying { attempt: 2, due: UnixMillis::now() }; // as a result backend keeps it
 /// assert!(matches!(TaskStatus::from(step), TaskStatus::Retrying { attempt: 2, .. })); // as `status()` tells it
 /// ```

@@ -13,7 +13,7 @@ use std::{any::TypeId, fmt, time::Duration};
 ///
 /// ```
 /// use serde::{Deserialize, Serialize};
-/// use taskq_core::{Call, Task, TaskConfig};
+/// use taskq::{Call, Task, TaskConfig};
 ///
 /// struct Resize;
 ///
@@ -51,7 +51,7 @@ pub trait Task: Sized + Send + Sync + 'static {
 /// A task that workers can run. `#[task]` writes this.
 ///
 /// ```
-/// use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig, TaskContext};
+/// use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig, TaskContext};
 ///
 /// struct Ping;
 ///
@@ -76,8 +76,8 @@ pub trait Run: Task {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BoxError, BoxFuture, BrokerExt, InMemoryBroker, Run, Task, TaskConfig, TaskContext};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BoxError, BoxFuture, BrokerExt, InMemoryBroker, Run, Task, TaskConfig, TaskContext};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = String; type Returns = String; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new().retry(3); }
     /// # impl Run for Ping {
@@ -100,8 +100,8 @@ pub trait Run: Task {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BoxError, BoxFuture, BrokerExt, InMemoryBroker, Run, StateMap, Task, TaskConfig, TaskContext, WorkerError};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BoxError, BoxFuture, BrokerExt, InMemoryBroker, Run, StateMap, Task, TaskConfig, TaskContext, WorkerError};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = String; type Returns = String; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new().retry(3); }
     /// struct Smtp;
@@ -138,7 +138,7 @@ pub trait Run: Task {
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// use serde::{Deserialize, Serialize};
-/// use taskq_core::{BoxFuture, Call, Direct, Task, TaskConfig};
+/// use taskq::{BoxFuture, Call, Direct, Task, TaskConfig};
 ///
 /// struct Double;
 ///
@@ -172,7 +172,7 @@ pub trait Direct: Task {
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() {
-    /// # use taskq_core::{BoxFuture, Call, Direct, Task, TaskConfig};
+    /// # use taskq::{BoxFuture, Call, Direct, Task, TaskConfig};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = String; type Returns = String; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new().retry(3); }
     /// # impl Direct for Ping { fn run_direct(_: ()) -> BoxFuture<'static, String> { Box::pin(async { "pong".into() }) } }
@@ -185,7 +185,7 @@ pub trait Direct: Task {
 /// When a delivery is acknowledged.
 ///
 /// ```
-/// use taskq_core::{Ack, TaskConfig};
+/// use taskq::{Ack, TaskConfig};
 /// const CHARGE_ONCE: TaskConfig = TaskConfig::new().ack(Ack::OnReceive);
 /// let survives_a_crash = |config: TaskConfig| match config.ack {
 ///     Ack::OnDone => true,
@@ -206,7 +206,7 @@ pub enum Ack {
 /// How a body runs.
 ///
 /// ```
-/// use taskq_core::{Exec, TaskConfig};
+/// use taskq::{Exec, TaskConfig};
 /// assert_eq!(TaskConfig::new().exec, Exec::Async);
 /// assert_eq!(TaskConfig::new().blocking().exec, Exec::Blocking);
 /// ```
@@ -224,7 +224,7 @@ pub enum Exec {
 ///
 /// ```
 /// use std::time::Duration;
-/// use taskq_core::{Backoff, TaskConfig};
+/// use taskq::{Backoff, TaskConfig};
 /// const CONFIG: TaskConfig =
 ///     TaskConfig::new().retry(3).timeout(Duration::from_secs(30)).backoff(Backoff::fixed(Duration::from_secs(5)));
 /// assert_eq!(CONFIG.retry, 3);
@@ -260,7 +260,7 @@ impl TaskConfig {
     /// The defaults: no retries, the worker's time limit, the app's queue, and a stored result.
     ///
     /// ```
-    /// use taskq_core::{Ack, TaskConfig};
+    /// use taskq::{Ack, TaskConfig};
     /// const CONFIG: TaskConfig = TaskConfig::new();
     /// assert_eq!((CONFIG.retry, CONFIG.timeout, CONFIG.queue), (0, None, None));
     /// assert_eq!((CONFIG.ack, CONFIG.store_result, CONFIG.dead_letter), (Ack::OnDone, true, true));
@@ -286,7 +286,7 @@ impl TaskConfig {
     /// broker with delays.
     ///
     /// ```
-    /// use taskq_core::TaskConfig;
+    /// use taskq::TaskConfig;
     /// const CONFIG: TaskConfig = TaskConfig::new().retry(3); // four runs at most
     /// assert_eq!(CONFIG.retry, 3);
     /// ```
@@ -299,7 +299,7 @@ impl TaskConfig {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use taskq_core::TaskConfig;
+    /// use taskq::TaskConfig;
     /// const CONFIG: TaskConfig = TaskConfig::new().timeout(Duration::from_secs(30));
     /// assert_eq!(CONFIG.timeout, Some(Duration::from_secs(30)));
     /// ```
@@ -312,7 +312,7 @@ impl TaskConfig {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use taskq_core::{Backoff, TaskConfig};
+    /// use taskq::{Backoff, TaskConfig};
     /// const CONFIG: TaskConfig = TaskConfig::new().retry(2).backoff(Backoff::fixed(Duration::from_secs(90)));
     /// assert_eq!(CONFIG.backoff.delay(1), Duration::from_secs(90)); // before jitter
     /// ```
@@ -325,7 +325,7 @@ impl TaskConfig {
     /// declares it.
     ///
     /// ```
-    /// use taskq_core::TaskConfig;
+    /// use taskq::TaskConfig;
     /// const CONFIG: TaskConfig = TaskConfig::new().queue("mail");
     /// assert_eq!(CONFIG.queue, Some("mail"));
     /// ```
@@ -339,7 +339,7 @@ impl TaskConfig {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use taskq_core::TaskConfig;
+    /// use taskq::TaskConfig;
     /// const CONFIG: TaskConfig = TaskConfig::new().expires(Duration::from_secs(3600));
     /// assert_eq!(CONFIG.expires, Some(Duration::from_secs(3600)));
     /// ```
@@ -351,7 +351,7 @@ impl TaskConfig {
     /// When a delivery is acknowledged: [`Ack::OnDone`] by default.
     ///
     /// ```
-    /// use taskq_core::{Ack, TaskConfig};
+    /// use taskq::{Ack, TaskConfig};
     /// const CONFIG: TaskConfig = TaskConfig::new().ack(Ack::OnReceive);
     /// assert_eq!(CONFIG.ack, Ack::OnReceive);
     /// ```
@@ -364,7 +364,7 @@ impl TaskConfig {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use taskq_core::TaskConfig;
+    /// use taskq::TaskConfig;
     /// const CONFIG: TaskConfig = TaskConfig::new().result_ttl(Duration::from_secs(600));
     /// assert_eq!(CONFIG.result_ttl, Some(Duration::from_secs(600)));
     /// ```
@@ -376,7 +376,7 @@ impl TaskConfig {
     /// Whether a result is kept at all; `true` by default.
     ///
     /// ```
-    /// use taskq_core::TaskConfig;
+    /// use taskq::TaskConfig;
     /// const CONFIG: TaskConfig = TaskConfig::new().store_result(false); // `wait_result` gives `NoResult` at once
     /// assert!(!CONFIG.store_result);
     /// ```
@@ -388,7 +388,7 @@ impl TaskConfig {
     /// Whether giving up leaves a dead letter; `true` by default. Without it the task ends as discarded.
     ///
     /// ```
-    /// use taskq_core::TaskConfig;
+    /// use taskq::TaskConfig;
     /// const CONFIG: TaskConfig = TaskConfig::new().retry(2).dead_letter(false); // gone after three runs
     /// assert!(!CONFIG.dead_letter);
     /// ```
@@ -401,7 +401,7 @@ impl TaskConfig {
     /// the app says `with_tracking`. Needs a result backend that tracks.
     ///
     /// ```
-    /// use taskq_core::TaskConfig;
+    /// use taskq::TaskConfig;
     /// const CONFIG: TaskConfig = TaskConfig::new().track(true);
     /// assert!(CONFIG.track);
     /// ```
@@ -415,7 +415,7 @@ impl TaskConfig {
     /// itself.
     ///
     /// ```
-    /// # use taskq_core::{BoxError, BoxFuture, Exec, Run, Task, TaskConfig, TaskContext};
+    /// # use taskq::{BoxError, BoxFuture, Exec, Run, Task, TaskConfig, TaskContext};
     /// # struct Resize;
     /// # impl Task for Resize {
     /// #     type Args = ();
@@ -442,7 +442,7 @@ impl TaskConfig {
 /// Where a task is defined.
 ///
 /// ```
-/// use taskq_core::SourceLocation;
+/// use taskq::SourceLocation;
 /// let location = SourceLocation { file: "src/mail.rs", line: 12 };
 /// assert_eq!(location.to_string(), "src/mail.rs:12"); // as editors and terminals take it
 /// ```
@@ -465,8 +465,8 @@ impl fmt::Display for SourceLocation {
 /// ```
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> taskq_core::Result<()> {
-/// # use taskq_core::{BrokerExt, InMemoryBroker};
+/// # async fn main() -> taskq::Result<()> {
+/// # use taskq::{BrokerExt, InMemoryBroker};
 /// let app = InMemoryBroker::new().register::<Nap>().register::<Add>();
 /// for def in app.tasks()? {
 ///     println!("{} on {}, {} retries, from {}", def.name, app.queue_of(&def), def.config.retry, def.location);
@@ -495,7 +495,7 @@ impl TaskDef {
     /// caller's place.
     ///
     /// ```
-    /// # use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig, TaskContext, TaskDef};
+    /// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig, TaskContext, TaskDef};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = String; type Returns = String; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new().retry(3); }
     /// # impl Run for Ping { fn run(_: TaskContext, _: ()) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(async { Ok("pong".into()) }) } }

@@ -5,7 +5,7 @@ use std::fmt;
 /// A `traceparent`: <https://www.w3.org/TR/trace-context/>.
 ///
 /// ```
-/// use taskq_core::TraceContext;
+/// use taskq::TraceContext;
 /// let text = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 /// let parent = TraceContext::parse(text).unwrap();
 /// assert_eq!(parent.to_string(), text);
@@ -22,7 +22,7 @@ impl TraceContext {
     /// The root of a new trace, which is sampled.
     ///
     /// ```
-    /// use taskq_core::TraceContext;
+    /// use taskq::TraceContext;
     /// let (ours, theirs) = (TraceContext::fresh(), TraceContext::fresh());
     /// assert_ne!(ours.trace_id(), theirs.trace_id());
     /// assert!(ours.to_string().ends_with("-01")); // sampled
@@ -34,7 +34,7 @@ impl TraceContext {
     /// A new span of the same trace, sampled if this one is.
     ///
     /// ```
-    /// use taskq_core::TraceContext;
+    /// use taskq::TraceContext;
     /// let parent = TraceContext::fresh();
     /// let child = parent.child();
     /// assert_eq!(child.trace_id(), parent.trace_id());
@@ -47,7 +47,7 @@ impl TraceContext {
     /// The context that this header holds, if it is a valid one.
     ///
     /// ```
-    /// use taskq_core::TraceContext;
+    /// use taskq::TraceContext;
     /// let header = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     /// assert!(TraceContext::parse(header).is_some());
     /// assert!(TraceContext::parse(&header.to_uppercase()).is_none());
@@ -70,7 +70,7 @@ impl TraceContext {
     /// The trace's id as 32 hexadecimal digits.
     ///
     /// ```
-    /// use taskq_core::TraceContext;
+    /// use taskq::TraceContext;
     /// let context = TraceContext::parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01").unwrap();
     /// assert_eq!(context.trace_id(), "0af7651916cd43dd8448eb211c80319c"); // as a log line has it
     /// ```

@@ -3,7 +3,7 @@
 //! They are a contract between workers and producers of different versions: a name is never reused for another meaning.
 //!
 //! ```
-//! use taskq_core::{ContentType, wire};
+//! use taskq::{ContentType, wire};
 //! assert_eq!(ContentType::parse(wire::JSON), Some(ContentType::Json));
 //! assert!(wire::HEADER_ATTEMPT.starts_with(wire::PREFIX)); // so no label is of that name
 //! ```

@@ -23,7 +23,7 @@ const PREFIX: &str = "taskq";
 /// [`startup`](ResultBackend::startup) and of every other call.
 ///
 /// ```
-/// use taskq_redis_results::RedisResults;
+/// use taskq::RedisResults;
 /// let results = RedisResults::new("redis://localhost:6379").prefix("my_app");
 /// ```
 #[derive(Clone)]
@@ -53,7 +53,7 @@ impl RedisResults {
     /// Results in the Redis or Valkey Cluster (7.0 or later) that these nodes belong to; one that answers is enough.
     ///
     /// ```
-    /// # use taskq_redis_results::RedisResults;
+    /// # use taskq::RedisResults;
     /// let results = RedisResults::cluster(["redis://node-1:6379", "redis://node-2:6379"]);
     /// ```
     #[cfg(feature = "cluster")]

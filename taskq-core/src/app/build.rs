@@ -24,9 +24,9 @@ impl App {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::{End, InMemoryResults, ResultBackend, prelude::*};
-    /// # use taskq_core::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::{End, InMemoryResults, ResultBackend, prelude::*};
+    /// # use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
@@ -46,7 +46,7 @@ impl App {
     /// Gives tasks a value to take as `State<T>`. One per type: a second one of a type replaces the first.
     ///
     /// ```
-    /// use taskq_core::prelude::*;
+    /// use taskq::prelude::*;
     /// struct Sender(&'static str);
     /// let app = InMemoryBroker::new().into_app();
     /// let app = app.with_state(Sender("old@example.org")).with_state(Sender("new@example.org"));
@@ -63,8 +63,8 @@ impl App {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::prelude::*;
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::prelude::*;
     /// let mail = QueueSpec::new("mail").priorities(10);
     /// let app = InMemoryBroker::new().into_app().with_queue(QueueSpec::new("mail")).with_queue(mail.clone());
     /// app.startup().await?;
@@ -82,9 +82,9 @@ impl App {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::prelude::*;
-    /// # use taskq_core::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::prelude::*;
+    /// # use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
@@ -102,10 +102,10 @@ impl App {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
+    /// # async fn main() -> taskq::Result<()> {
     /// # use std::time::Duration;
-    /// use taskq_core::{BoxFuture, Next, Outcome, prelude::*};
-    /// # use taskq_core::{BoxError, Run, Task, TaskConfig};
+    /// use taskq::{BoxFuture, Next, Outcome, prelude::*};
+    /// # use taskq::{BoxError, Run, Task, TaskConfig};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
@@ -130,9 +130,9 @@ impl App {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::{BoxFuture, KiqError, Message, SendNext, prelude::*};
-    /// # use taskq_core::{BoxError, Run, Task, TaskConfig};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::{BoxFuture, KiqError, Message, SendNext, prelude::*};
+    /// # use taskq::{BoxError, Run, Task, TaskConfig};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
@@ -157,10 +157,10 @@ impl App {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
+    /// # async fn main() -> taskq::Result<()> {
     /// use std::sync::{Arc, Mutex};
-    /// use taskq_core::{Event, Observer, prelude::*};
-    /// # use taskq_core::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+    /// use taskq::{Event, Observer, prelude::*};
+    /// # use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
@@ -195,9 +195,9 @@ impl App {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::{TaskStatus, prelude::*};
-    /// # use taskq_core::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::{TaskStatus, prelude::*};
+    /// # use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
@@ -215,9 +215,9 @@ impl App {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::{ContentType, prelude::*};
-    /// # use taskq_core::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::{ContentType, prelude::*};
+    /// # use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
@@ -237,9 +237,9 @@ impl App {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::{TaskStatus, prelude::*};
-    /// # use taskq_core::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::{TaskStatus, prelude::*};
+    /// # use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
@@ -265,9 +265,9 @@ impl App {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::{KiqError, prelude::*};
-    /// # use taskq_core::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::{KiqError, prelude::*};
+    /// # use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
@@ -297,9 +297,9 @@ impl App {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::{Message, SendNext, prelude::*};
-    /// # use taskq_core::{BoxError, BoxFuture, KiqError, Run, Task, TaskConfig};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::{Message, SendNext, prelude::*};
+    /// # use taskq::{BoxError, BoxFuture, KiqError, Run, Task, TaskConfig};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = Option<String>; type Returns = Option<String>; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<Option<String>, BoxError>> { Box::pin(async move { Ok(ctx.message().traceparent.clone()) }) } }
@@ -319,8 +319,8 @@ impl App {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig, prelude::*};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig, prelude::*};
     ///
     /// struct Shout;
     ///
@@ -353,7 +353,7 @@ impl App {
 /// Makes every broker the beginning of an [`App`]. In the prelude.
 ///
 /// ```
-/// use taskq_core::{BrokerExt, InMemoryBroker, QueueSpec};
+/// use taskq::{BrokerExt, InMemoryBroker, QueueSpec};
 /// let app = InMemoryBroker::new().with_queue(QueueSpec::new("mail")).with_tracking();
 /// assert_eq!(app.default_queue(), "taskq");
 /// ```
@@ -361,7 +361,7 @@ pub trait BrokerExt: Broker + Sized {
     /// An app on this broker, with all the defaults.
     ///
     /// ```
-    /// use taskq_core::prelude::*;
+    /// use taskq::prelude::*;
     /// let app = InMemoryBroker::new().into_app();
     /// assert!(app.results().is_some(), "this broker brings results along");
     /// ```
@@ -372,7 +372,7 @@ pub trait BrokerExt: Broker + Sized {
     /// See [`App::with_result_backend`].
     ///
     /// ```
-    /// use taskq_core::{Broker, InMemoryResults, prelude::*};
+    /// use taskq::{Broker, InMemoryResults, prelude::*};
     /// # fn on(broker: impl Broker) -> App {
     /// // Results in this process, whatever the broker.
     /// let app = broker.with_result_backend(InMemoryResults::new());
@@ -386,7 +386,7 @@ pub trait BrokerExt: Broker + Sized {
     /// See [`App::with_state`].
     ///
     /// ```
-    /// use taskq_core::prelude::*;
+    /// use taskq::prelude::*;
     /// let app = InMemoryBroker::new().with_state(String::from("hello")).with_state(7_u32);
     /// assert_eq!((app.state().get::<String>().unwrap().as_str(), *app.state().get::<u32>().unwrap()), ("hello", 7));
     /// ```
@@ -398,8 +398,8 @@ pub trait BrokerExt: Broker + Sized {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::prelude::*;
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::prelude::*;
     /// let app = InMemoryBroker::new().with_queue(QueueSpec::new("mail")).with_queue(QueueSpec::new("images"));
     /// app.startup().await?;
     /// assert_eq!(app.broker().inspect("images").await?.ready, 0);
@@ -412,7 +412,7 @@ pub trait BrokerExt: Broker + Sized {
     /// See [`App::with_default_queue`].
     ///
     /// ```
-    /// use taskq_core::prelude::*;
+    /// use taskq::prelude::*;
     /// assert_eq!(InMemoryBroker::new().with_default_queue("background").default_queue(), "background");
     /// ```
     fn with_default_queue(self, name: impl Into<String>) -> App {
@@ -423,10 +423,10 @@ pub trait BrokerExt: Broker + Sized {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
+    /// # async fn main() -> taskq::Result<()> {
     /// use std::sync::{Arc, atomic::{AtomicU32, Ordering}};
-    /// use taskq_core::{BoxFuture, Middleware, Next, Outcome, prelude::*};
-    /// # use taskq_core::{BoxError, Run, Task, TaskConfig};
+    /// use taskq::{BoxFuture, Middleware, Next, Outcome, prelude::*};
+    /// # use taskq::{BoxError, Run, Task, TaskConfig};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
@@ -454,9 +454,9 @@ pub trait BrokerExt: Broker + Sized {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::{BoxFuture, KiqError, Message, SendNext, prelude::*};
-    /// # use taskq_core::{BoxError, Run, Task, TaskConfig};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::{BoxFuture, KiqError, Message, SendNext, prelude::*};
+    /// # use taskq::{BoxError, Run, Task, TaskConfig};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = String; type Returns = String; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(async move { Ok(ctx.labels()["tenant"].clone()) }) } }
@@ -479,10 +479,10 @@ pub trait BrokerExt: Broker + Sized {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
+    /// # async fn main() -> taskq::Result<()> {
     /// use std::sync::{Arc, atomic::{AtomicU32, Ordering}};
-    /// use taskq_core::{Event, Observer, prelude::*};
-    /// # use taskq_core::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+    /// use taskq::{Event, Observer, prelude::*};
+    /// # use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
@@ -512,9 +512,9 @@ pub trait BrokerExt: Broker + Sized {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::{TaskStatus, prelude::*};
-    /// # use taskq_core::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::{TaskStatus, prelude::*};
+    /// # use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
@@ -532,9 +532,9 @@ pub trait BrokerExt: Broker + Sized {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::{ContentType, prelude::*};
-    /// # use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::{ContentType, prelude::*};
+    /// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = String; type Returns = String; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(async move { Ok(ctx.message().content_type.as_str().into()) }) } }
@@ -552,8 +552,8 @@ pub trait BrokerExt: Broker + Sized {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::{WorkerError, prelude::*};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::{WorkerError, prelude::*};
     /// let app = InMemoryBroker::new().with_result_ttl("1h 30m");
     /// app.startup().await?;
     /// let app = InMemoryBroker::new().with_result_ttl("a while");
@@ -568,10 +568,10 @@ pub trait BrokerExt: Broker + Sized {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
+    /// # async fn main() -> taskq::Result<()> {
     /// use std::time::Duration;
-    /// use taskq_core::prelude::*;
-    /// # use taskq_core::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+    /// use taskq::prelude::*;
+    /// # use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
@@ -592,9 +592,9 @@ pub trait BrokerExt: Broker + Sized {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::{TraceContext, prelude::*};
-    /// # use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::{TraceContext, prelude::*};
+    /// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = Option<String>; type Returns = Option<String>; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<Option<String>, BoxError>> { Box::pin(async move { Ok(ctx.message().traceparent.clone()) }) } }
@@ -614,9 +614,9 @@ pub trait BrokerExt: Broker + Sized {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::prelude::*;
-    /// # use taskq_core::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::prelude::*;
+    /// # use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }

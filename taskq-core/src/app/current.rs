@@ -44,7 +44,7 @@ impl App {
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() {
-    /// use taskq_core::{App, BrokerExt, InMemoryBroker};
+    /// use taskq::{App, BrokerExt, InMemoryBroker};
     /// let app = InMemoryBroker::new().into_app();
     /// app.scope(async { assert!(App::current().is_some()) }).await;
     /// # }
@@ -57,8 +57,8 @@ impl App {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::prelude::*;
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::prelude::*;
     /// assert!(App::current().is_none(), "nothing has started in this process");
     /// let app = InMemoryBroker::new().with_default_queue("mail");
     /// let queue = app.scope(async { App::current().unwrap().default_queue().to_owned() }).await;
@@ -74,8 +74,8 @@ impl App {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::prelude::*;
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::prelude::*;
     /// let (first, second) = (InMemoryBroker::new().into_app(), InMemoryBroker::new().with_default_queue("mail"));
     /// first.startup().await?;
     /// second.make_default();
@@ -108,10 +108,10 @@ impl App {
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
-/// # use taskq_core::{App, BrokerExt, InMemoryBroker};
+/// # use taskq::{App, BrokerExt, InMemoryBroker};
 /// # let app = InMemoryBroker::new().into_app();
 /// app.scope(async {
-///     let behind = taskq_core::spawn(async { App::current().is_some() });
+///     let behind = taskq::spawn(async { App::current().is_some() });
 ///     assert!(behind.await.unwrap());
 /// }).await;
 /// # }
@@ -134,7 +134,7 @@ where
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
-/// use taskq_core::{App, BrokerExt, InApp, InMemoryBroker};
+/// use taskq::{App, BrokerExt, InApp, InMemoryBroker};
 /// let app = InMemoryBroker::new().into_app();
 /// assert!(tokio::spawn(async { App::current().is_some() }.in_app(&app)).await.unwrap());
 /// # }
@@ -145,10 +145,10 @@ pub trait InApp: Future + Sized {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::prelude::*;
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::prelude::*;
     /// use tokio::task::JoinSet;
-    /// # use taskq_core::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+    /// # use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }

@@ -6,7 +6,7 @@ use crate::{broker::Broker, error::BoxError};
 /// An app, any broker, or a `Result` of these.
 ///
 /// ```
-/// use taskq_core::{InMemoryBroker, IntoApp};
+/// use taskq::{InMemoryBroker, IntoApp};
 /// assert!(InMemoryBroker::new().try_into_app().is_ok());
 /// assert!(Err::<InMemoryBroker, _>("no configuration").try_into_app().is_err());
 /// ```
@@ -15,7 +15,7 @@ pub trait IntoApp {
     ///
     /// ```
     /// use std::env;
-    /// use taskq_core::{BoxError, IntoApp, prelude::*};
+    /// use taskq::{BoxError, IntoApp, prelude::*};
     ///
     /// fn broker() -> Result<InMemoryBroker, env::VarError> {
     ///     let capacity = env::var("MAIL_CAPACITY")?;

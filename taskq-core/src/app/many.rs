@@ -27,9 +27,9 @@ impl App {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::prelude::*;
-    /// # use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::prelude::*;
+    /// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig};
     /// # struct Square;
     /// # impl Task for Square { type Args = u64; type Output = u64; type Returns = u64; const NAME: &'static str = "square"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for Square { fn run(_: TaskContext, n: u64) -> BoxFuture<'static, Result<u64, BoxError>> { Box::pin(async move { Ok(n * n) }) } }

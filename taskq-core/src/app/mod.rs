@@ -37,8 +37,8 @@ use tokio::sync::OnceCell;
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> taskq_core::Result<()> {
-/// use taskq_core::{BrokerExt, InMemoryBroker, QueueSpec};
+/// # async fn main() -> taskq::Result<()> {
+/// use taskq::{BrokerExt, InMemoryBroker, QueueSpec};
 ///
 /// let app = InMemoryBroker::new().with_queue(QueueSpec::new("mail").priorities(10)).with_state(String::from("hello"));
 /// app.startup().await?;
@@ -87,7 +87,7 @@ impl App {
     /// [`BrokerExt::into_app`].
     ///
     /// ```
-    /// use taskq_core::prelude::*;
+    /// use taskq::prelude::*;
     /// let app = App::new(InMemoryBroker::new());
     /// assert_eq!(app.default_queue(), "taskq");
     /// ```
@@ -117,8 +117,8 @@ impl App {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::prelude::*;
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::prelude::*;
     /// let app = InMemoryBroker::new().with_queue(QueueSpec::new("mail"));
     /// app.startup().await?;
     /// let mail = app.broker().inspect("mail").await?;
@@ -133,9 +133,9 @@ impl App {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::{TaskId, prelude::*};
-    /// # use taskq_core::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::{TaskId, prelude::*};
+    /// # use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
@@ -153,7 +153,7 @@ impl App {
     /// The app's values, as [`App::with_state`] gave them.
     ///
     /// ```
-    /// use taskq_core::prelude::*;
+    /// use taskq::prelude::*;
     /// struct Greeting(&'static str);
     /// let app = InMemoryBroker::new().with_state(Greeting("hello"));
     /// assert_eq!(app.state().get::<Greeting>().unwrap().0.0, "hello");
@@ -167,9 +167,9 @@ impl App {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::prelude::*;
-    /// # use taskq_core::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::prelude::*;
+    /// # use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
@@ -188,8 +188,8 @@ impl App {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::prelude::*;
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::prelude::*;
     /// let app = InMemoryBroker::new().with_queue(QueueSpec::new("mail"));
     /// app.startup().await?;
     /// let letters = app.dead_letters("mail");
@@ -203,9 +203,9 @@ impl App {
     /// The queue of tasks that name none: `taskq`, unless [`App::with_default_queue`] said otherwise.
     ///
     /// ```
-    /// use taskq_core::prelude::*;
+    /// use taskq::prelude::*;
     /// let app = InMemoryBroker::new().into_app();
-    /// assert_eq!(app.default_queue(), taskq_core::defaults::QUEUE);
+    /// assert_eq!(app.default_queue(), taskq::defaults::QUEUE);
     /// assert_eq!(app.with_default_queue("mail").default_queue(), "mail");
     /// ```
     pub fn default_queue(&self) -> &str {
@@ -216,8 +216,8 @@ impl App {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig, prelude::*};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig, prelude::*};
     /// # struct Resize;
     /// # impl Task for Resize { type Args = (); type Output = (); type Returns = (); const NAME: &'static str = "images.resize"; const CONFIG: TaskConfig = TaskConfig::new().queue("images"); }
     /// # impl Run for Resize { fn run(_: TaskContext, _: ()) -> BoxFuture<'static, Result<(), BoxError>> { Box::pin(async { Ok(()) }) } }

@@ -24,8 +24,8 @@ impl App {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::{WorkerError, prelude::*};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::{WorkerError, prelude::*};
     /// let app = InMemoryBroker::new().with_queue(QueueSpec::new("mail.#"));
     /// let error = app.startup().await.unwrap_err();
     /// assert!(matches!(&error, WorkerError::Invalid { what, .. } if what.contains("mail.#")), "{error}");
@@ -56,9 +56,9 @@ impl App {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::prelude::*;
-    /// # use taskq_core::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::prelude::*;
+    /// # use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
@@ -162,9 +162,9 @@ impl App {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::prelude::*;
-    /// # use taskq_core::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::prelude::*;
+    /// # use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
@@ -190,8 +190,8 @@ impl App {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::prelude::*;
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::prelude::*;
     /// let app = InMemoryBroker::new().with_queue(QueueSpec::new("mail").priorities(10));
     /// assert!(app.queues().is_empty());
     /// app.startup().await?;

@@ -8,8 +8,8 @@ use super::BoxError;
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), taskq_core::BrokerError> {
-/// use taskq_core::{Broker, BrokerError, QueueSpec, prelude::*};
+/// # async fn main() -> Result<(), taskq::BrokerError> {
+/// use taskq::{Broker, BrokerError, QueueSpec, prelude::*};
 /// # let broker = InMemoryBroker::new();
 /// match broker.declare(&QueueSpec::new("mail")).await {
 ///     Ok(()) => println!("the queue is there"),
@@ -116,7 +116,7 @@ impl BrokerError {
     /// Whether the same call may succeed later without anything being changed.
     ///
     /// ```
-    /// use taskq_core::BrokerError;
+    /// use taskq::BrokerError;
     /// let full = BrokerError::Full { queue: "mail".into() };
     /// assert!(full.is_retryable() && !BrokerError::Closed.is_retryable());
     /// ```
@@ -140,7 +140,7 @@ impl BrokerError {
     /// An error that no other variant describes, without a source. It counts as one that may pass.
     ///
     /// ```
-    /// use taskq_core::BrokerError;
+    /// use taskq::BrokerError;
     /// let error = BrokerError::other("the disk of the queue's file is full; make room");
     /// assert!(matches!(error, BrokerError::Other { source: None, .. }));
     /// assert_eq!(error.to_string(), "the disk of the queue's file is full; make room");

@@ -9,7 +9,7 @@ use std::fmt;
 /// Unless it is [`KiqError::Unknown`], the task was not taken and will not run.
 ///
 /// ```
-/// # use taskq_core::{Kiq, KiqError, Task};
+/// # use taskq::{Kiq, KiqError, Task};
 /// # async fn example<T: Task>(kiq: Kiq<T>) -> Result<(), KiqError> {
 /// match kiq.within("500ms").await {
 ///     Ok(handle) => println!("sent as {}", handle.id()),
@@ -148,7 +148,7 @@ impl KiqError {
     /// A send middleware's refusal: the task's name, and why it is not sent.
     ///
     /// ```
-    /// use taskq_core::{BoxFuture, KiqError, Message, SendNext};
+    /// use taskq::{BoxFuture, KiqError, Message, SendNext};
     /// fn office_hours(message: Message, _: SendNext<'_>) -> BoxFuture<'_, Result<(), KiqError>> {
     ///     Box::pin(async move { Err(KiqError::refused(message.task, "the office is closed")) })
     /// }
@@ -162,7 +162,7 @@ impl KiqError {
     /// made with the same id, since the task may have been sent.
     ///
     /// ```
-    /// use taskq_core::KiqError;
+    /// use taskq::KiqError;
     /// let full = KiqError::QueueFull { task: "mail.send".into(), queue: "mail".into() };
     /// let unknown = KiqError::UnknownQueue { task: "mail.send".into(), queue: "mial".into() };
     /// assert!(full.is_retryable() && !unknown.is_retryable());
@@ -196,9 +196,9 @@ impl KiqError {
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> taskq_core::Result<()> {
-/// use taskq_core::{KiqError, prelude::*};
-/// # use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig};
+/// # async fn main() -> taskq::Result<()> {
+/// use taskq::{KiqError, prelude::*};
+/// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig};
 /// # struct Ping;
 /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
 /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
@@ -229,9 +229,9 @@ impl<R> KiqManyError<R> {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::prelude::*;
-    /// # use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::prelude::*;
+    /// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
@@ -253,9 +253,9 @@ impl<R> KiqManyError<R> {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::prelude::*;
-    /// # use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::prelude::*;
+    /// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
@@ -276,9 +276,9 @@ impl<R> KiqManyError<R> {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::prelude::*;
-    /// # use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::prelude::*;
+    /// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
@@ -302,9 +302,9 @@ impl<R> KiqManyError<R> {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::{KiqManyError, prelude::*};
-    /// # use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::{KiqManyError, prelude::*};
+    /// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }

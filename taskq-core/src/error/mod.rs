@@ -18,7 +18,7 @@ use crate::failure::TaskFailure;
 /// An error of any kind, as handlers return it and `source()` keeps it.
 ///
 /// ```
-/// use taskq_core::BoxError;
+/// use taskq::BoxError;
 /// async fn fetch(port: &str) -> Result<u16, BoxError> {
 ///     let port: u16 = port.parse()?; // any error turns into it
 ///     if port == 0 {
@@ -36,11 +36,11 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// `Result` with [`Error`] unless another is named.
 ///
 /// ```
-/// use taskq_core::{ResultError, TaskHandle};
-/// async fn value(handle: TaskHandle<i64>) -> taskq_core::Result<i64> {
+/// use taskq::{ResultError, TaskHandle};
+/// async fn value(handle: TaskHandle<i64>) -> taskq::Result<i64> {
 ///     Ok(handle.wait_result().timeout("10s").await?.into_value()?)
 /// }
-/// async fn is_done(handle: TaskHandle<i64>) -> taskq_core::Result<bool, ResultError> {
+/// async fn is_done(handle: TaskHandle<i64>) -> taskq::Result<bool, ResultError> {
 ///     Ok(handle.status().await?.is_final())
 /// }
 /// ```
@@ -50,14 +50,14 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> taskq_core::Result<()> {
-/// use taskq_core::{Error, prelude::*};
-/// # use taskq_core::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+/// # async fn main() -> taskq::Result<()> {
+/// use taskq::{Error, prelude::*};
+/// # use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
 /// # struct Ping;
 /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
 /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
 /// # fn ping() -> Call<Ping> { Call::new(()) }
-/// async fn ping_and_wait(app: &App, queue: &str) -> taskq_core::Result<u32> {
+/// async fn ping_and_wait(app: &App, queue: &str) -> taskq::Result<u32> {
 ///     Ok(ping.kiq().queue(queue).on(app).await?.wait_result().timeout("10s").await?.into_value()?)
 /// }
 ///

@@ -8,8 +8,8 @@ use std::time::Duration;
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> taskq_core::Result<()> {
-/// use taskq_core::{ResultError, prelude::*};
+/// # async fn main() -> taskq::Result<()> {
+/// use taskq::{ResultError, prelude::*};
 /// # let app = InMemoryBroker::new().into_app();
 /// let handle: TaskHandle<i64> = TaskHandle::attach(&app, "order-17");
 /// match handle.wait_result().timeout("20ms").await {
@@ -79,8 +79,8 @@ impl ResultError {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::prelude::*;
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::prelude::*;
     /// # let app = InMemoryBroker::new().into_app();
     /// let handle: TaskHandle<i64> = TaskHandle::attach(&app, "order-17");
     /// let timeout = handle.wait_result().timeout("20ms").await.unwrap_err();

@@ -10,7 +10,7 @@ use std::{error::Error, fmt, time::Duration};
 /// `.context(..)`.
 ///
 /// ```
-/// use taskq_core::TaskError;
+/// use taskq::TaskError;
 ///
 /// async fn charge(cents: i64) -> Result<(), TaskError> {
 ///     if cents < 0 {
@@ -46,12 +46,12 @@ impl TaskError {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::{FailureKind, prelude::*};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::{FailureKind, prelude::*};
     /// async fn work(_: TaskContext) -> Result<(), TaskError> {
     ///     Err(TaskError::permanent("there is no such customer"))
     /// }
-    /// # use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig};
     /// # struct Work;
     /// # impl Task for Work { type Args = (); type Output = (); type Returns = (); const NAME: &'static str = "work"; const CONFIG: TaskConfig = TaskConfig::new().retry(3); }
     /// # impl Run for Work { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<(), BoxError>> { Box::pin(async move { work(ctx).await.map_err(Into::into) }) } }
@@ -72,17 +72,17 @@ impl TaskError {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
+    /// # async fn main() -> taskq::Result<()> {
     /// # tokio::time::pause();
     /// use std::time::Duration;
-    /// use taskq_core::prelude::*;
+    /// use taskq::prelude::*;
     /// async fn work(ctx: TaskContext) -> Result<(), TaskError> {
     ///     match ctx.attempt() {
     ///         1 => Err(TaskError::retry_in("429 Too Many Requests", Duration::from_secs(90))),
     ///         _ => Ok(()),
     ///     }
     /// }
-    /// # use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig};
     /// # struct Work;
     /// # impl Task for Work { type Args = (); type Output = (); type Returns = (); const NAME: &'static str = "work"; const CONFIG: TaskConfig = TaskConfig::new().retry(3); }
     /// # impl Run for Work { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<(), BoxError>> { Box::pin(async move { work(ctx).await.map_err(Into::into) }) } }
@@ -107,12 +107,12 @@ impl TaskError {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// use taskq_core::{TaskStatus, prelude::*};
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::{TaskStatus, prelude::*};
     /// async fn work(_: TaskContext) -> Result<(), TaskError> {
     ///     Err(TaskError::discard("the order was cancelled meanwhile"))
     /// }
-    /// # use taskq_core::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig};
     /// # struct Work;
     /// # impl Task for Work { type Args = (); type Output = (); type Returns = (); const NAME: &'static str = "work"; const CONFIG: TaskConfig = TaskConfig::new().retry(3); }
     /// # impl Run for Work { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<(), BoxError>> { Box::pin(async move { work(ctx).await.map_err(Into::into) }) } }

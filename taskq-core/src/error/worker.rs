@@ -7,7 +7,7 @@ use super::{BoxError, BrokerError, ResultError};
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
-/// use taskq_core::{WorkerError, prelude::*};
+/// use taskq::{WorkerError, prelude::*};
 /// # let app = InMemoryBroker::new().into_app();
 /// # let stop = std::future::pending::<()>();
 /// let code = match app.worker().run_until(stop).await {

@@ -38,7 +38,7 @@ use tokio::{runtime, sync::Notify, time::Instant};
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
-/// use taskq_core::{BrokerExt, InMemoryBroker};
+/// use taskq::{BrokerExt, InMemoryBroker};
 ///
 /// let broker = InMemoryBroker::new().concurrency(4).capacity(1_000);
 /// let app = broker.clone().into_app();
@@ -91,8 +91,8 @@ impl InMemoryBroker {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BrokerExt, InMemoryBroker};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BrokerExt, InMemoryBroker};
     /// let app = InMemoryBroker::new().register::<Add>();
     /// let handle = add(2, 3).kiq().on(&app).await?; // run here, without a worker being started
     /// assert_eq!(handle.wait_result().await?.into_value()?, 5);
@@ -118,8 +118,8 @@ impl InMemoryBroker {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BrokerExt, InMemoryBroker, KiqError};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BrokerExt, InMemoryBroker, KiqError};
     /// let app = InMemoryBroker::new().capacity(2).without_worker().with_publish_timeout("20ms").register::<Add>();
     /// add(1, 1).kiq().on(&app).await?;
     /// add(2, 2).kiq().on(&app).await?;
@@ -139,8 +139,8 @@ impl InMemoryBroker {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BrokerExt, InMemoryBroker};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BrokerExt, InMemoryBroker};
     /// # use std::time::Duration;
     /// let app = InMemoryBroker::new().concurrency(1).register::<Nap>();
     /// let began = tokio::time::Instant::now();
@@ -157,7 +157,7 @@ impl InMemoryBroker {
     /// How many tasks of one queue run at once, in place of [`InMemoryBroker::concurrency`]; 0 counts as 1.
     ///
     /// ```
-    /// # use taskq_core::{Broker, InMemoryBroker};
+    /// # use taskq::{Broker, InMemoryBroker};
     /// let broker = InMemoryBroker::new().concurrency(8).queue_concurrency("reports", 1);
     /// assert_eq!(broker.embedded_concurrency("reports").map(usize::from), Some(1));
     /// assert_eq!(broker.embedded_concurrency("mail").map(usize::from), Some(8));
@@ -173,8 +173,8 @@ impl InMemoryBroker {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BrokerExt, InMemoryBroker, TaskStatus};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BrokerExt, InMemoryBroker, TaskStatus};
     /// let app = InMemoryBroker::new().without_worker().register::<Add>();
     /// let handle = add(2, 3).kiq().on(&app).await?;
     /// assert_eq!(app.broker().inspect("taskq").await?.ready, 1); // it waits
@@ -195,8 +195,8 @@ impl InMemoryBroker {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BrokerExt, InMemoryBroker, TaskStatus};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BrokerExt, InMemoryBroker, TaskStatus};
     /// let broker = InMemoryBroker::new();
     /// let app = broker.clone().register::<Add>();
     /// let handles = app.kiq_many((0..100).map(|n| add(n, n))).await?;
@@ -222,8 +222,8 @@ impl InMemoryBroker {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BrokerExt, FailureKind, InMemoryBroker};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BrokerExt, FailureKind, InMemoryBroker};
     /// let broker = InMemoryBroker::new();
     /// let app = broker.clone().register::<Add>();
     /// add(i64::MAX, 1).kiq().on(&app).await?;

@@ -30,9 +30,9 @@ const CLEARED_PER_WRITE: usize = 4;
 /// many large results for long needs the memory for them.
 ///
 /// ```
-/// # use taskq_core::{End, InMemoryResults, ResultBackend, ResultRecord, TaskId};
+/// # use taskq::{End, InMemoryResults, ResultBackend, ResultRecord, TaskId};
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), taskq_core::ResultError> {
+/// # async fn main() -> Result<(), taskq::ResultError> {
 /// let results = InMemoryResults::new();
 /// let id = TaskId::new();
 /// let record = ResultRecord::new(End::Cancelled, "chat.process");
@@ -52,8 +52,8 @@ impl InMemoryResults {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BrokerExt, InMemoryBroker, InMemoryResults, ResultBackend};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BrokerExt, InMemoryBroker, InMemoryResults, ResultBackend};
     /// let results = InMemoryResults::new();
     /// let app = InMemoryBroker::new().with_result_backend(results.clone()).register::<Add>();
     /// let handle = add(2, 3).kiq().on(&app).await?;

@@ -46,8 +46,8 @@ const SETTLE_GRACE: Duration = Duration::from_secs(5);
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> taskq_core::Result<()> {
-/// # use taskq_core::{App, BrokerExt, InMemoryBroker, Run, Task, TaskConfig, TaskContext, BoxError, BoxFuture};
+/// # async fn main() -> taskq::Result<()> {
+/// # use taskq::{App, BrokerExt, InMemoryBroker, Run, Task, TaskConfig, TaskContext, BoxError, BoxFuture};
 /// # struct Ping;
 /// # impl Task for Ping { type Args = (); type Output = (); type Returns = (); const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
 /// # impl Run for Ping { fn run(_: TaskContext, _: ()) -> BoxFuture<'static, Result<(), BoxError>> { Box::pin(async { Ok(()) }) } }
@@ -86,8 +86,8 @@ impl Worker {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BrokerExt, InMemoryBroker};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BrokerExt, InMemoryBroker};
     /// # use std::time::Duration;
     /// let app = InMemoryBroker::new().without_worker().register::<Nap>();
     /// let naps = app.kiq_many([nap(60), nap(60)]).await?;
@@ -107,8 +107,8 @@ impl Worker {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BrokerExt, InMemoryBroker, QueueSpec};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BrokerExt, InMemoryBroker, QueueSpec};
     /// let app = InMemoryBroker::new().without_worker().with_queue(QueueSpec::new("urgent")).register::<Add>();
     /// add(1, 1).kiq().on(&app).await?;
     /// let urgent = add(2, 3).kiq().queue("urgent").on(&app).await?;
@@ -124,7 +124,7 @@ impl Worker {
     /// Consumes this queue, as [`Worker::queue`] does, so many tasks at once; 0 counts as 1.
     ///
     /// ```
-    /// use taskq_core::{BrokerExt, InMemoryBroker};
+    /// use taskq::{BrokerExt, InMemoryBroker};
     /// let worker = InMemoryBroker::new().into_app().worker().concurrency(50).queue("mail").queue_with("reports", 2);
     /// let plan = worker.plan();
     /// assert_eq!((plan.queues[0].concurrency, plan.queues[1].concurrency), (50, 2));
@@ -140,8 +140,8 @@ impl Worker {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BrokerExt, InMemoryBroker, WorkerError};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BrokerExt, InMemoryBroker, WorkerError};
     /// # use std::time::Duration;
     /// # let app = InMemoryBroker::new().without_worker().register::<Nap>();
     /// nap(3600).kiq().on(&app).await?;
@@ -165,8 +165,8 @@ impl Worker {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BrokerExt, FailureKind, InMemoryBroker};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BrokerExt, FailureKind, InMemoryBroker};
     /// # let app = InMemoryBroker::new().without_worker().register::<Nap>();
     /// let handle = nap(120).kiq().on(&app).await?;
     /// app.worker().task_timeout("1m").run_until(handle.wait_result()).await?;
@@ -190,8 +190,8 @@ impl Worker {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BrokerExt, InMemoryBroker, TaskStatus};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BrokerExt, InMemoryBroker, TaskStatus};
     /// # use std::time::Duration;
     /// # let app = InMemoryBroker::new().without_worker().register::<Nap>();
     /// let handle = nap(20).kiq().on(&app).await?;
@@ -223,8 +223,8 @@ impl Worker {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BrokerExt, InMemoryBroker, WorkerError};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BrokerExt, InMemoryBroker, WorkerError};
     /// # use std::time::Duration;
     /// use tokio_util::sync::CancellationToken;
     /// # let app = InMemoryBroker::new().without_worker().register::<Nap>();

@@ -8,8 +8,8 @@ use std::{fmt, num::NonZeroU16};
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> taskq_core::Result<()> {
-/// # use taskq_core::{BrokerExt, InMemoryBroker, QueueSpec};
+/// # async fn main() -> taskq::Result<()> {
+/// # use taskq::{BrokerExt, InMemoryBroker, QueueSpec};
 /// let app = InMemoryBroker::new().with_queue(QueueSpec::new("mail").priorities(10));
 /// app.startup().await?;
 /// for queue in app.worker().plan().queues {
@@ -33,7 +33,7 @@ pub struct QueuePlan {
 /// What a worker is about to do. Its `Display` is the table that a worker prints when it starts.
 ///
 /// ```
-/// # use taskq_core::{BrokerExt, InMemoryBroker};
+/// # use taskq::{BrokerExt, InMemoryBroker};
 /// let plan = InMemoryBroker::new().into_app().worker().queue_with("mail", 8).plan();
 /// assert_eq!((plan.queues[0].concurrency, plan.queues[0].prefetch.get()), (8, 16));
 /// println!("{plan}");
@@ -56,8 +56,8 @@ impl Worker {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> taskq_core::Result<()> {
-    /// # use taskq_core::{BrokerExt, InMemoryBroker};
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use taskq::{BrokerExt, InMemoryBroker};
     /// # let app = InMemoryBroker::new().register::<Add>();
     /// app.startup().await?;
     /// let plan = app.worker().plan();

@@ -27,9 +27,9 @@ pub const CLI_PROTOCOL: u32 = 1;
 /// worker's runtime.
 ///
 /// ```no_run
-/// # mod my_app { pub fn broker() -> taskq_core::App { unimplemented!() } }
+/// # mod my_app { pub fn broker() -> taskq::App { unimplemented!() } }
 /// fn main() -> std::process::ExitCode {
-///     taskq_core::worker::main!(my_app::broker)
+///     taskq::worker::main!(my_app::broker)
 /// }
 /// ```
 ///
