@@ -14,12 +14,12 @@ use std::{
     collections::{BTreeMap, HashMap},
     num::NonZeroU16,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker},
 };
 use taskq::{
-    App, BoxFuture, Broker, BrokerError, Capabilities, Consumer, Content, Delivery, DeliverySource, Epitaph,
-    InMemoryResults, Publish, QueueInfo, QueueSpec, Settle, Settlement, prelude::*,
+    App, BoxFuture, Broker, BrokerError, Capabilities, Consumer, Content, Delivery, Epitaph, InMemoryResults, Publish,
+    QueueInfo, QueueSpec, Settle, Settlement, prelude::*,
 };
+use tokio::sync::Notify;
 
 /// Queues in the memory of this process. Clones are the same broker.
 #[derive(Clone, Default)]
@@ -38,9 +38,8 @@ struct State {
 struct Queue {
     published: u64,
     ready: BTreeMap<u64, Stored>,
-    unsettled: BTreeMap<u64, Stored>,
     consumers: u64,
-    waiting: Vec<Waker>,
+    changed: Arc<Notify>,
 }
 
 #[derive(Clone)]
@@ -50,131 +49,120 @@ struct Stored {
     redelivered: bool,
 }
 
-impl LocalBroker {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What `action` gives for this queue; whoever waits at the queue looks again.
-    fn on<T>(&self, queue: &str, action: impl FnOnce(&mut Queue) -> T) -> Result<T, BrokerError> {
-        let mut state = self.lock();
-        if state.closed {
-            return Err(BrokerError::Closed);
-        }
-        let unknown = || BrokerError::Unroutable { queue: queue.to_owned() };
-        let queue = state.queues.get_mut(queue).ok_or_else(unknown)?;
-        let value = action(queue);
-        queue.waiting.drain(..).for_each(Waker::wake);
-        Ok(value)
-    }
-
-    fn declare_both(&self, queue: &QueueSpec) -> Result<(), BrokerError> {
-        if queue.highest_priority().is_some() {
-            return Err(BrokerError::Unsupported { what: "priorities".into() });
-        }
-        let mut state = self.lock();
-        if state.closed {
-            return Err(BrokerError::Closed);
-        }
-        state.queues.entry(queue.name().to_owned()).or_default();
-        state.queues.entry(queue.dead_letter_name()).or_default();
-        Ok(())
-    }
-
-    fn take_over(&self, Publish { queue, content, epitaph, delay, .. }: Publish) -> Result<(), BrokerError> {
-        if delay.is_some() {
-            return Err(BrokerError::Unsupported { what: "delays".into() });
-        }
-        self.on(&queue, |queue| {
-            queue.ready.insert(queue.published, Stored { content, epitaph, redelivered: false });
-            queue.published += 1;
-        })
+impl Queue {
+    fn put(&mut self, place: u64, stored: Stored) {
+        self.ready.insert(place, stored);
+        self.changed.notify_waiters();
     }
 }
+
+impl LocalBroker {
+    fn open(&self) -> Result<MutexGuard<'_, State>, BrokerError> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.closed { Err(BrokerError::Closed) } else { Ok(state) }
+    }
+
+    /// What `action` gives for this queue.
+    fn on<T>(&self, queue: &str, action: impl FnOnce(&mut Queue) -> T) -> Result<T, BrokerError> {
+        let unknown = || BrokerError::Unroutable { queue: queue.to_owned() };
+        self.open()?.queues.get_mut(queue).map(action).ok_or_else(unknown)
+    }
+}
+
+type Answer<'a, T> = BoxFuture<'a, Result<T, BrokerError>>;
 
 impl Broker for LocalBroker {
     fn capabilities(&self) -> Capabilities {
         Capabilities::none()
     }
 
-    fn declare<'a>(&'a self, queue: &'a QueueSpec) -> BoxFuture<'a, Result<(), BrokerError>> {
-        Box::pin(async { self.declare_both(queue) })
-    }
-
-    fn publish(&self, message: Publish) -> BoxFuture<'_, Result<(), BrokerError>> {
-        Box::pin(async { self.take_over(message) })
-    }
-
-    fn consume<'a>(
-        &'a self,
-        queue: &'a QueueSpec,
-        prefetch: NonZeroU16,
-    ) -> BoxFuture<'a, Result<Consumer, BrokerError>> {
-        Box::pin(async move {
-            self.on(queue.name(), |queue| queue.consumers += 1)?;
-            let held = Held { broker: self.clone(), queue: queue.name().to_owned(), room: Mutex::new(prefetch.get()) };
-            Ok(Consumer::new(LocalSource(Arc::new(held))))
+    fn declare<'a>(&'a self, queue: &'a QueueSpec) -> Answer<'a, ()> {
+        Box::pin(async {
+            if queue.highest_priority().is_some() {
+                return Err(BrokerError::Unsupported { what: "priorities".into() });
+            }
+            let mut state = self.open()?;
+            state.queues.entry(queue.name().to_owned()).or_default();
+            state.queues.entry(queue.dead_letter_name()).or_default();
+            Ok(())
         })
     }
 
-    fn inspect<'a>(&'a self, queue: &'a str) -> BoxFuture<'a, Result<QueueInfo, BrokerError>> {
-        let look = |queue: &mut Queue| {
-            QueueInfo::new(queue.ready.len() as u64, Some(queue.unsettled.len() as u64), queue.consumers)
-        };
+    fn publish(&self, message: Publish) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let Publish { queue, content, epitaph, delay, .. } = message;
+            if delay.is_some() {
+                return Err(BrokerError::Unsupported { what: "delays".into() });
+            }
+            self.on(&queue, |queue| {
+                queue.published += 1;
+                queue.put(queue.published, Stored { content, epitaph, redelivered: false });
+            })
+        })
+    }
+
+    fn consume<'a>(&'a self, queue: &'a QueueSpec, prefetch: NonZeroU16) -> Answer<'a, Consumer> {
+        Box::pin(async move {
+            self.on(queue.name(), |queue| queue.consumers += 1)?;
+            let queue = LocalQueue { broker: self.clone(), name: queue.name().to_owned() };
+            let left = queue.clone();
+            let leave = move || drop(left.broker.on(&left.name, |queue| queue.consumers -= 1));
+            Ok(Consumer::from_fn(prefetch, move || queue.clone().next(), leave))
+        })
+    }
+
+    fn inspect<'a>(&'a self, queue: &'a str) -> Answer<'a, QueueInfo> {
+        let look = |queue: &mut Queue| QueueInfo::new(queue.ready.len() as u64, None, queue.consumers);
         Box::pin(async move { self.on(queue, look) })
     }
 
-    fn close(&self) -> BoxFuture<'_, Result<(), BrokerError>> {
-        let mut state = self.lock();
-        state.closed = true;
-        state.queues.drain().for_each(|(_, queue)| queue.waiting.into_iter().for_each(Waker::wake));
-        Box::pin(async { Ok(()) })
+    fn close(&self) -> Answer<'_, ()> {
+        Box::pin(async {
+            let Ok(mut state) = self.open() else { return Ok(()) };
+            state.closed = true;
+            state.queues.values().for_each(|queue| queue.changed.notify_waiters());
+            Ok(())
+        })
     }
 }
 
-/// One consumer's side of its queue: it takes a message when it is asked for one, and has room.
-struct LocalSource(Arc<Held>);
-
-struct Held {
+/// A queue as its consumers see it.
+#[derive(Clone)]
+struct LocalQueue {
     broker: LocalBroker,
-    queue: String,
-    room: Mutex<u16>,
+    name: String,
 }
 
-impl DeliverySource for LocalSource {
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Delivery>> {
-        let held = &self.0;
-        let mut state = held.broker.lock();
-        let Some(queue) = state.queues.get_mut(&held.queue) else { return Poll::Ready(None) };
-        let mut room = held.room.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = if *room > 0 { queue.ready.pop_first() } else { None };
-        let Some((place, stored)) = first else {
-            if !queue.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-                queue.waiting.push(cx.waker().clone());
+impl LocalQueue {
+    /// The first message, as soon as there is one; `None` once the broker is closed.
+    async fn next(self) -> Option<Delivery> {
+        let changes = self.broker.on(&self.name, |queue| queue.changed.clone()).ok()?;
+        loop {
+            // Listened for before looking, so that a change in between is not missed.
+            let change = changes.notified();
+            if let Some((place, stored)) = self.broker.on(&self.name, |queue| queue.ready.pop_first()).ok()? {
+                let Stored { content, epitaph, redelivered } = stored.clone();
+                let delivery = Delivery::new(content, redelivered, place, Arc::new(Taken { queue: self, stored }));
+                return Some(delivery.with_epitaph(epitaph));
             }
-            return Poll::Pending;
-        };
-        *room -= 1;
-        queue.unsettled.insert(place, stored.clone());
-        let delivery = Delivery::new(stored.content, stored.redelivered, place, held.clone());
-        Poll::Ready(Some(delivery.with_epitaph(stored.epitaph)))
-    }
-
-    fn stop(&mut self) {
-        // After the broker was closed there is nothing to leave.
-        let _ = self.0.broker.on(&self.0.queue, |queue| queue.consumers -= 1);
+            change.await;
+        }
     }
 }
 
-impl Settle for Held {
+/// A message in a consumer's hands.
+struct Taken {
+    queue: LocalQueue,
+    stored: Stored,
+}
+
+impl Settle for Taken {
     fn settle(&self, place: u64, settlement: Settlement) {
-        let _ = self.broker.on(&self.queue, |queue| {
-            let Some(stored) = queue.unsettled.remove(&place) else { return };
-            *self.room.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-            if let Settlement::Requeue = settlement {
-                queue.ready.insert(place, Stored { redelivered: true, ..stored });
-            }
-        });
+        if settlement == Settlement::Requeue {
+            let stored = Stored { redelivered: true, ..self.stored.clone() };
+            // A broker that was closed has nowhere to put it.
+            let _ = self.queue.broker.on(&self.queue.name, |queue| queue.put(place, stored));
+        }
     }
 }
 

@@ -25,10 +25,7 @@ fn delayed(queue: &str, number: u64, delay: Duration) -> Publish {
 }
 
 /// A delayed message arrives, and not before it is due, whoever published it.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn a_delayed_message_does_not_come_before_it_is_due<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn a_delayed_message_does_not_come_before_it_is_due<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = open(scene, "due").await?;
     let mut consumer = connection.consume(&queue, 100).await?.longer_by(LONG);
     let mut due = Vec::new();
@@ -54,10 +51,7 @@ pub async fn a_delayed_message_does_not_come_before_it_is_due<H: Harness>(scene:
 }
 
 /// A delayed message is the same when it comes.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn a_delayed_message_arrives_as_it_was_published<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn a_delayed_message_arrives_as_it_was_published<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = open(scene, "same").await?;
     let message = elaborate(ContentType::MessagePack);
     let publish = Publish::new(queue.name(), task(message.clone())).delay(Some(SHORT));
@@ -70,10 +64,7 @@ pub async fn a_delayed_message_arrives_as_it_was_published<H: Harness>(scene: &S
 }
 
 /// What is due first comes first: a short delay overtakes a long one, and no delay overtakes both.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn a_short_delay_is_not_held_up_by_a_long_one<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn a_short_delay_is_not_held_up_by_a_long_one<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = open(scene, "overtaking").await?;
     let mut consumer = connection.consume(&queue, 1).await?.longer_by(LONG);
     connection.publish(delayed(queue.name(), 3, LONG)).await?;
@@ -86,10 +77,7 @@ pub async fn a_short_delay_is_not_held_up_by_a_long_one<H: Harness>(scene: &Scen
 }
 
 /// A delayed publish to an unknown queue is refused at once, not when it is due.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn a_delayed_publish_to_an_unknown_queue_is_unroutable<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn a_delayed_publish_to_an_unknown_queue_is_unroutable<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let connection = scene.connect().await?;
     connection.needs_delay()?;
     let unknown = scene.name("unknown");
@@ -101,10 +89,7 @@ pub async fn a_delayed_publish_to_an_unknown_queue_is_unroutable<H: Harness>(sce
 }
 
 /// Delayed messages of `a.b` and `b` each come to their own queue.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn delayed_messages_come_to_their_own_queue<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn delayed_messages_come_to_their_own_queue<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, short) = open(scene, "b").await?;
     let long = scene.spec(&scene.keep(format!("a.{}", short.name())));
     connection.declare(&long).await?;
@@ -119,10 +104,7 @@ pub async fn delayed_messages_come_to_their_own_queue<H: Harness>(scene: &Scene<
 }
 
 /// The broker keeps a delayed message, not the connection that published it.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn a_delayed_message_outlives_its_publisher<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn a_delayed_message_outlives_its_publisher<H: Harness>(scene: &Scene<H>) -> CaseResult {
     scene.needs_outliving_close()?;
     let (connection, queue) = open(scene, "publisher").await?;
     let other = scene.connect().await?;
@@ -133,10 +115,7 @@ pub async fn a_delayed_message_outlives_its_publisher<H: Harness>(scene: &Scene<
 }
 
 /// A cut connection does not lose a delayed message, nor bring it early.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn a_delayed_message_outlives_an_interruption<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn a_delayed_message_outlives_an_interruption<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = open(scene, "interruption").await?;
     let mut consumer = connection.consume(&queue, 1).await?.longer_by(LONG);
     let due = Instant::now() + Duration::from_secs(1);
@@ -149,10 +128,7 @@ pub async fn a_delayed_message_outlives_an_interruption<H: Harness>(scene: &Scen
 }
 
 /// A broker without delays refuses a delayed message, rather than delivering it at once.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn a_broker_without_delays_refuses_them<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn a_broker_without_delays_refuses_them<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = scene.open("without").await?;
     if connection.capabilities().delay {
         return Err(NotPassed::LeftOut("this broker has delays".into()));

@@ -5,7 +5,7 @@
 //! Say how to reach the broker, and let the macro write one test per case:
 //!
 //! ```
-//! # use taskq_core::InMemoryBroker as MyBroker;
+//! # use taskq::InMemoryBroker as MyBroker;
 //! use taskq_conformance::{Harness, broker_suite};
 //!
 //! struct MyHarness(MyBroker);
@@ -22,15 +22,17 @@
 //!
 //! Every test makes a harness of its own, works on queues of its own, and bounds each wait, so that a broker that breaks
 //! the contract fails the case rather than hanging it. What the broker says it cannot do
-//! ([`Capabilities`](taskq_core::Capabilities)) and what the harness cannot do is left out, and the test prints that it
+//! ([`Capabilities`](taskq::Capabilities)) and what the harness cannot do is left out, and the test prints that it
 //! was, with the reason.
 //!
-//! The cases are plain functions, grouped as the contract is: [`publish`], [`settle`], [`prefetch`], [`delay`],
-//! [`priority`], [`lifecycle`], [`poison`], [`load`]. [`check`] runs one of them.
+//! The cases are named by what they show, in groups: `publish`, `settle`, `prefetch`, `delay`, `priority`, `lifecycle`,
+//! `poison`, `load`. `cargo test settle::` runs one group, and `cargo test a_dropped_delivery_comes_again` one case.
+//! [`BROKER_CASES`] lists them, and [`check_broker`] runs one by its name where tests of one's own are wanted.
 //!
 //! # Result backends
 //!
-//! [`ResultsHarness`] and [`results_suite!`] do the same for [`ResultBackend`](taskq_core::ResultBackend).
+//! [`ResultsHarness`], [`results_suite!`], [`RESULTS_CASES`] and [`check_results`] do the same for a
+//! [`ResultBackend`](taskq::ResultBackend), in the groups `store`, `wait`, `steps` and `claims`.
 //!
 //! # Faults
 //!
@@ -39,21 +41,21 @@
 
 #[macro_use]
 mod case;
-pub mod delay;
+mod delay;
 mod eventually;
 mod flaky;
 mod harness;
-pub mod lifecycle;
-pub mod load;
+mod lifecycle;
+mod load;
 mod messages;
-pub mod poison;
-pub mod prefetch;
-pub mod priority;
-pub mod publish;
-pub mod results;
+mod poison;
+mod prefetch;
+mod priority;
+mod publish;
+mod results;
 mod run;
 mod scene;
-pub mod settle;
+mod settle;
 mod suite;
 
 pub use case::{CaseResult, NotPassed};
@@ -61,5 +63,14 @@ pub use eventually::eventually;
 pub use flaky::{FlakyBroker, Step};
 pub use harness::Harness;
 pub use results::ResultsHarness;
-pub use run::{check, run_case};
-pub use scene::Scene;
+pub use run::{check_broker, check_results};
+pub use suite::{BROKER_CASES, RESULTS_CASES};
+
+pub(crate) use scene::Scene;
+pub(crate) use suite::{case_names, find_case};
+
+/// What the tests that the suites write call. It may change in any release.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::run::{test_broker, test_results};
+}

@@ -10,10 +10,7 @@ use std::{collections::BTreeSet, fmt, ops::RangeInclusive};
 use taskq_core::{Broker, BrokerError, Delivery, Publish, QueueSpec};
 
 /// Declaring a queue again, from any connection, changes nothing: its messages stay.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn declaring_twice_does_nothing<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn declaring_twice_does_nothing<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = scene.open("twice").await?;
     connection.publish_to(&queue, numbered(1)).await?;
     connection.declare(&queue).await?;
@@ -23,10 +20,7 @@ pub async fn declaring_twice_does_nothing<H: Harness>(scene: &Scene<H>) -> CaseR
 }
 
 /// Declaring a queue in another form is [`BrokerError::Mismatch`], names the queue, and leaves it as it was.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn declaring_differently_is_a_mismatch<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn declaring_differently_is_a_mismatch<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = scene.open("mismatch").await?;
     connection.needs_priorities()?;
     connection.publish_to(&queue, numbered(1)).await?;
@@ -40,10 +34,7 @@ pub async fn declaring_differently_is_a_mismatch<H: Harness>(scene: &Scene<H>) -
 }
 
 /// Declaring a queue declares the queue of its dead letters.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn declaring_makes_the_queue_of_dead_letters<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn declaring_makes_the_queue_of_dead_letters<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = scene.open("letters").await?;
     let dead = connection.inspect(&queue.dead_letters()).await?;
     ensure!(dead.ready == 0, "a new queue of dead letters holds {} messages", dead.ready);
@@ -51,10 +42,7 @@ pub async fn declaring_makes_the_queue_of_dead_letters<H: Harness>(scene: &Scene
 }
 
 /// The queues `a.b` and `b` do not see each other's messages.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn queues_with_similar_names_keep_their_messages_apart<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn queues_with_similar_names_keep_their_messages_apart<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, short) = scene.open("b").await?;
     let long = scene.spec(&scene.keep(format!("a.{}", short.name())));
     connection.declare(&long).await?;
@@ -68,10 +56,7 @@ pub async fn queues_with_similar_names_keep_their_messages_apart<H: Harness>(sce
 }
 
 /// A look at a queue counts what waits, what is unsettled (if the broker tells), and who consumes.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn inspect_counts_messages_and_consumers<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn inspect_counts_messages_and_consumers<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = scene.open("inspect").await?;
     for publish in publishes(&queue, 1..=5) {
         connection.publish(publish).await?;
@@ -87,10 +72,7 @@ pub async fn inspect_counts_messages_and_consumers<H: Harness>(scene: &Scene<H>)
 }
 
 /// Consuming from a queue that does not exist is [`BrokerError::Unroutable`].
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn consuming_from_an_unknown_queue_is_unroutable<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn consuming_from_an_unknown_queue_is_unroutable<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let connection = scene.connect().await?;
     let unknown = scene.name("unknown");
     let outcome = connection.try_consume(&scene.spec(&unknown), 1).await?;
@@ -98,10 +80,7 @@ pub async fn consuming_from_an_unknown_queue_is_unroutable<H: Harness>(scene: &S
 }
 
 /// A consumer that waits at an empty queue receives what is published later.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn a_waiting_consumer_receives_what_comes_later<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn a_waiting_consumer_receives_what_comes_later<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = scene.open("waiting").await?;
     let other = scene.connect().await?;
     let mut consumer = connection.consume(&queue, 1).await?;
@@ -115,12 +94,11 @@ pub async fn a_waiting_consumer_receives_what_comes_later<H: Harness>(scene: &Sc
     Ok(())
 }
 
-/// After [`Consumer::stop`](taskq_core::Consumer::stop) nothing more is taken: `next` gives `None` at once, and what was
+/// After [`Consumer::stop`](taskq::Consumer::stop) nothing more is taken: `next` gives `None` at once, and what was
 /// not handed out goes to other consumers.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn stop_ends_the_consumer_and_gives_back_what_was_not_taken<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn stop_ends_the_consumer_and_gives_back_what_was_not_taken<H: Harness>(
+    scene: &Scene<H>,
+) -> CaseResult {
     let (connection, queue) = scene.open("stop").await?;
     for publish in publishes(&queue, 1..=10) {
         connection.publish(publish).await?;
@@ -148,10 +126,7 @@ async fn takes_all(consumer: &mut Taker, wanted: RangeInclusive<u64>) -> CaseRes
 }
 
 /// Closing ends consumers, also one that waits, and refuses everything afterwards with [`BrokerError::Closed`].
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn close_ends_consumers_and_refuses_what_comes_after<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn close_ends_consumers_and_refuses_what_comes_after<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = scene.open("close").await?;
     let mut consumer = connection.consume(&queue, 1).await?;
     let (ended, closed) = tokio::join!(consumer.ends(), connection.close());
@@ -172,10 +147,7 @@ fn is_closed<T: fmt::Debug>(what: &str, outcome: Result<T, BrokerError>) -> Case
 }
 
 /// Closing one connection gives back what its consumers held, keeps what it published, and leaves others alone.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn what_was_unsettled_at_close_comes_again<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn what_was_unsettled_at_close_comes_again<H: Harness>(scene: &Scene<H>) -> CaseResult {
     scene.needs_outliving_close()?;
     let (connection, queue) = scene.open("unsettled").await?;
     let other = scene.connect().await?;
@@ -195,10 +167,7 @@ pub async fn what_was_unsettled_at_close_comes_again<H: Harness>(scene: &Scene<H
 
 /// After a cut connection a consumer goes on by itself, with its prefetch, and publishing works again; nothing is lost.
 /// Three times in a row.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn consuming_resumes_after_an_interruption<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn consuming_resumes_after_an_interruption<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = scene.open("resume").await?;
     let mut consumer = connection.consume(&queue, 3).await?;
     for round in 0..3 {

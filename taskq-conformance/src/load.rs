@@ -22,10 +22,7 @@ const GIVEN_BACK: u64 = 97;
 
 /// 10,000 messages from 8 publishers on two connections to 4 consumers on two connections, some of them given back once:
 /// none is lost, and none comes twice without being marked as redelivered.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn nothing_is_lost_or_doubled_under_load<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn nothing_is_lost_or_doubled_under_load<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = scene.open("load").await?;
     let other = scene.connect().await?;
     let ledger = Arc::new(Ledger::new(scene.patience()));

@@ -32,10 +32,7 @@ fn foreign_of(delivery: &Delivery) -> CaseResult<&Foreign> {
 
 /// A message without a readable envelope is delivered with its body untouched and a reason, and can be requeued and
 /// acked like any other.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn an_unreadable_message_arrives_as_it_came<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn an_unreadable_message_arrives_as_it_came<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = scene.open("garbage").await?;
     scene.inject(&queue, GARBAGE).await?;
     let mut consumer = connection.consume(&queue, 1).await?;
@@ -51,10 +48,7 @@ pub async fn an_unreadable_message_arrives_as_it_came<H: Harness>(scene: &Scene<
 }
 
 /// A hundred unreadable messages do not keep a good one behind them from coming.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn unreadable_messages_do_not_hold_up_a_good_one<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn unreadable_messages_do_not_hold_up_a_good_one<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = scene.open("behind").await?;
     for _ in 0..100 {
         scene.inject(&queue, GARBAGE).await?;
@@ -71,10 +65,7 @@ pub async fn unreadable_messages_do_not_hold_up_a_good_one<H: Harness>(scene: &S
 }
 
 /// An unreadable message can be published to the dead letters, and lies there as it came, with its epitaph.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn an_unreadable_message_can_be_dead_lettered<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn an_unreadable_message_can_be_dead_lettered<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = scene.open("dead").await?;
     let published = Foreign {
         reason: "no envelope".into(),

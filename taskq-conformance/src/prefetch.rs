@@ -9,10 +9,7 @@ use std::collections::BTreeSet;
 use taskq_core::Delivery;
 
 /// A consumer never holds more deliveries than it asked for.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn no_more_than_prefetch_are_unsettled<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn no_more_than_prefetch_are_unsettled<H: Harness>(scene: &Scene<H>) -> CaseResult {
     for prefetch in [1, 5] {
         let (connection, queue) = scene.open("limit").await?;
         for publish in publishes(&queue, 1..=20) {
@@ -29,10 +26,7 @@ pub async fn no_more_than_prefetch_are_unsettled<H: Harness>(scene: &Scene<H>) -
 }
 
 /// Each settling makes room for one more, whether by ack, by requeue or by dropping.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn settling_one_frees_one<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn settling_one_frees_one<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = scene.open("frees").await?;
     for publish in publishes(&queue, 1..=10) {
         connection.publish(publish).await?;
@@ -53,10 +47,7 @@ pub async fn settling_one_frees_one<H: Harness>(scene: &Scene<H>) -> CaseResult 
 }
 
 /// Two consumers of one queue each hold their own prefetch, and together receive every message once.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn two_consumers_share_a_queue_without_duplicates<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn two_consumers_share_a_queue_without_duplicates<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = scene.open("share").await?;
     let other = scene.connect().await?;
     let (mut left, mut right) = (connection.consume(&queue, 5).await?, other.consume(&queue, 5).await?);
@@ -95,10 +86,7 @@ fn settle(deliveries: Vec<Delivery>, seen: &mut BTreeSet<u64>) -> CaseResult {
 }
 
 /// A consumer with room receives messages while another one, full, keeps its own.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn a_full_consumer_does_not_hold_up_another<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn a_full_consumer_does_not_hold_up_another<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = scene.open("full").await?;
     let mut full = connection.consume(&queue, 1).await?;
     connection.publish_to(&queue, numbered(1)).await?;

@@ -18,10 +18,7 @@ async fn open<H: Harness>(scene: &Scene<H>, label: &str) -> CaseResult<(Connecti
 }
 
 /// Higher priorities come first, equal ones in the order of publishing; none counts as 0.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn higher_priorities_come_first<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn higher_priorities_come_first<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = open(scene, "first").await?;
     let priorities = [None, Some(5), Some(HIGHEST), Some(0), Some(5), Some(1), Some(HIGHEST), None];
     for (number, priority) in (0..).zip(priorities) {
@@ -37,10 +34,7 @@ pub async fn higher_priorities_come_first<H: Harness>(scene: &Scene<H>) -> CaseR
 }
 
 /// A message still has its priority when it arrives, so that a retry of it can keep it.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn a_message_keeps_its_priority<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn a_message_keeps_its_priority<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = open(scene, "kept").await?;
     let mut consumer = connection.consume(&queue, 1).await?;
     for priority in [None, Some(0), Some(3), Some(HIGHEST)] {
@@ -56,10 +50,7 @@ pub async fn a_message_keeps_its_priority<H: Harness>(scene: &Scene<H>) -> CaseR
 }
 
 /// A message that is given back does not fall behind less urgent ones.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn a_requeued_message_keeps_its_rank<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn a_requeued_message_keeps_its_rank<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = open(scene, "rank").await?;
     for number in 0..3 {
         let mut message = numbered(number);
@@ -75,10 +66,7 @@ pub async fn a_requeued_message_keeps_its_rank<H: Harness>(scene: &Scene<H>) -> 
 }
 
 /// A broker without priorities refuses to declare a queue with them.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn a_broker_without_priorities_refuses_them<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn a_broker_without_priorities_refuses_them<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let connection = scene.connect().await?;
     if connection.capabilities().priorities {
         return Err(NotPassed::LeftOut("this broker has priorities".into()));

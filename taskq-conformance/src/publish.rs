@@ -10,10 +10,7 @@ use taskq_core::{Broker, BrokerError, ContentType, Delivery, Message, Publish, Q
 use tokio::task::JoinSet;
 
 /// Every field of a message arrives, whichever way its body is encoded, and a first delivery is not `redelivered`.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn a_message_arrives_as_it_was_published<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn a_message_arrives_as_it_was_published<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = scene.open("fields").await?;
     let plain = numbered(1);
     for message in [elaborate(ContentType::MessagePack), elaborate(ContentType::Json), plain] {
@@ -36,10 +33,7 @@ async fn arrives<B: Broker>(connection: &Connection<B>, queue: &QueueSpec, messa
 }
 
 /// Any bytes may be a body: none at all, every value, no valid UTF-8.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn any_bytes_may_be_a_body<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn any_bytes_may_be_a_body<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = scene.open("bytes").await?;
     let every_value: Vec<u8> = (0..=255).collect();
     for body in [Bytes::new(), Bytes::from(every_value), Bytes::from_static(&[0xff, 0xfe, 0, 0xc3, 0x28])] {
@@ -49,20 +43,14 @@ pub async fn any_bytes_may_be_a_body<H: Harness>(scene: &Scene<H>) -> CaseResult
 }
 
 /// A body of 1 MiB, the largest that an app sends, arrives whole.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn a_body_of_one_mebibyte_arrives_whole<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn a_body_of_one_mebibyte_arrives_whole<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = scene.open("large").await?;
     let body: Vec<u8> = (0..taskq_core::defaults::MAX_BODY).map(|at| (at % 251) as u8).collect();
     arrives(&connection, &queue, with_body(Bytes::from(body))).await
 }
 
 /// A dead letter is an ordinary publish to the queue's dead letters; the message and its epitaph arrive.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn a_dead_letter_arrives_with_its_epitaph<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn a_dead_letter_arrives_with_its_epitaph<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = scene.open("epitaph").await?;
     let (dead, message, epitaph) = (queue.dead_letters(), elaborate(ContentType::MessagePack), epitaph(&queue));
     let letter = Publish::new(dead.name(), task(message.clone())).epitaph(Some(epitaph.clone()));
@@ -77,10 +65,7 @@ pub async fn a_dead_letter_arrives_with_its_epitaph<H: Harness>(scene: &Scene<H>
 }
 
 /// A publish to a queue that does not exist is [`BrokerError::Unroutable`], every time: it does not create the queue.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn publishing_to_an_unknown_queue_is_unroutable_and_creates_nothing<H: Harness>(
+pub(crate) async fn publishing_to_an_unknown_queue_is_unroutable_and_creates_nothing<H: Harness>(
     scene: &Scene<H>,
 ) -> CaseResult {
     let connection = scene.connect().await?;
@@ -103,10 +88,7 @@ pub(crate) fn is_unroutable<T>(what: &str, outcome: Result<T, BrokerError>, queu
 }
 
 /// When a publish resolves, the message is in the queue, for other connections too.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn a_publish_resolves_after_the_message_was_taken<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn a_publish_resolves_after_the_message_was_taken<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = scene.open("taken").await?;
     let other = scene.connect().await?;
     for number in 1..=10 {
@@ -118,10 +100,7 @@ pub async fn a_publish_resolves_after_the_message_was_taken<H: Harness>(scene: &
 }
 
 /// One consumer receives what one producer published in the order of publishing.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn order_is_kept_for_one_consumer<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn order_is_kept_for_one_consumer<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = scene.open("order").await?;
     let mut consumer = connection.consume(&queue, 10).await?;
     for number in 0..200 {
@@ -134,10 +113,7 @@ pub async fn order_is_kept_for_one_consumer<H: Harness>(scene: &Scene<H>) -> Cas
 }
 
 /// A hundred publishes at once, from two connections: all arrive, each once.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn a_hundred_concurrent_publishes_all_arrive<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn a_hundred_concurrent_publishes_all_arrive<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = scene.open("concurrent").await?;
     let other = scene.connect().await?;
     let mut publishing = JoinSet::new();
@@ -159,10 +135,7 @@ async fn arrive<B: Broker>(connection: &Connection<B>, queue: &QueueSpec, wanted
 }
 
 /// Of a hundred messages published together, five go to an unknown queue: exactly those five say so, in their places.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn publish_many_gives_one_outcome_each_in_order<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn publish_many_gives_one_outcome_each_in_order<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = scene.open("many").await?;
     let unknown = scene.name("unknown");
     let astray = |number: &u64| number % 20 == 7;

@@ -18,7 +18,7 @@ use tokio::{task::JoinSet, time::timeout};
 const QUIET: Duration = Duration::from_millis(300);
 
 /// One run of one case: its harness, and all that it opened and must clean up.
-pub struct Scene<H: Harness> {
+pub(crate) struct Scene<H: Harness> {
     harness: H,
     connections: Mutex<Vec<Arc<H::Broker>>>,
     queues: Mutex<Vec<String>>,

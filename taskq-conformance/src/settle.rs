@@ -15,10 +15,7 @@ async fn fill<B: Broker>(connection: &Connection<B>, queue: &QueueSpec, count: u
 }
 
 /// An acked message is gone for good.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn an_acked_message_is_gone<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn an_acked_message_is_gone<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = scene.open("ack").await?;
     fill(&connection, &queue, 3).await?;
     let mut consumer = connection.consume(&queue, 3).await?;
@@ -31,10 +28,7 @@ pub async fn an_acked_message_is_gone<H: Harness>(scene: &Scene<H>) -> CaseResul
 }
 
 /// A requeued message comes again before those behind it, and says that it was delivered before; those do not.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn a_requeued_message_comes_again_in_its_old_place<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn a_requeued_message_comes_again_in_its_old_place<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = scene.open("requeue").await?;
     fill(&connection, &queue, 3).await?;
     let mut consumer = connection.consume(&queue, 1).await?;
@@ -51,10 +45,7 @@ pub async fn a_requeued_message_comes_again_in_its_old_place<H: Harness>(scene: 
 }
 
 /// A message can be requeued many times.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn a_message_may_be_requeued_fifty_times<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn a_message_may_be_requeued_fifty_times<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = scene.open("fifty").await?;
     fill(&connection, &queue, 1).await?;
     let mut consumer = connection.consume(&queue, 1).await?;
@@ -66,10 +57,7 @@ pub async fn a_message_may_be_requeued_fifty_times<H: Harness>(scene: &Scene<H>)
 }
 
 /// A delivery that is dropped unsettled comes again.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn a_dropped_delivery_comes_again<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn a_dropped_delivery_comes_again<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = scene.open("dropped").await?;
     fill(&connection, &queue, 1).await?;
     let mut consumer = connection.consume(&queue, 1).await?;
@@ -86,10 +74,7 @@ async fn comes_again(consumer: &mut Taker, number: u64) -> CaseResult<Delivery> 
 
 /// When a consumer and its deliveries are dropped, the next consumer receives all of them, whether they were handed out
 /// or only held.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn what_a_dropped_consumer_held_comes_again<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn what_a_dropped_consumer_held_comes_again<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = scene.open("consumer").await?;
     fill(&connection, &queue, 10).await?;
     let mut consumer = connection.consume(&queue, 5).await?;
@@ -115,10 +100,7 @@ async fn all_come(consumer: &mut Taker, wanted: &[u64], again: &[u64]) -> CaseRe
 }
 
 /// Deliveries are settled each by itself, in any order: an ack does not take along what came before it.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn settling_out_of_order_settles_each_by_itself<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn settling_out_of_order_settles_each_by_itself<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = scene.open("gaps").await?;
     fill(&connection, &queue, 8).await?;
     let mut consumer = connection.consume(&queue, 8).await?;
@@ -137,11 +119,8 @@ pub async fn settling_out_of_order_settles_each_by_itself<H: Harness>(scene: &Sc
     connection.sees_nothing_left(&queue).await
 }
 
-/// What was handed out before [`Consumer::stop`](taskq_core::Consumer::stop) can be settled after it.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn settling_after_stop_counts<H: Harness>(scene: &Scene<H>) -> CaseResult {
+/// What was handed out before [`Consumer::stop`](taskq::Consumer::stop) can be settled after it.
+pub(crate) async fn settling_after_stop_counts<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = scene.open("stopped").await?;
     fill(&connection, &queue, 3).await?;
     let mut consumer = connection.consume(&queue, 3).await?;
@@ -157,10 +136,7 @@ pub async fn settling_after_stop_counts<H: Harness>(scene: &Scene<H>) -> CaseRes
 }
 
 /// After its connection was closed a delivery belongs to whoever receives it next: settling it does nothing.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn settling_after_close_does_nothing<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn settling_after_close_does_nothing<H: Harness>(scene: &Scene<H>) -> CaseResult {
     scene.needs_outliving_close()?;
     let (connection, queue) = scene.open("closed").await?;
     let other = scene.connect().await?;
@@ -179,10 +155,7 @@ pub async fn settling_after_close_does_nothing<H: Harness>(scene: &Scene<H>) -> 
 }
 
 /// After its connection was cut, settling a delivery does nothing: the message comes again, and is settled then.
-///
-/// # Errors
-/// The broker breaks its contract.
-pub async fn settling_after_an_interruption_does_nothing<H: Harness>(scene: &Scene<H>) -> CaseResult {
+pub(crate) async fn settling_after_an_interruption_does_nothing<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = scene.open("cut").await?;
     connection.publish_to(&queue, numbered(1)).await?;
     let mut consumer = connection.consume(&queue, 1).await?;

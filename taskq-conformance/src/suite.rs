@@ -1,15 +1,70 @@
-//! The list of all cases, as one test each.
+//! The lists of all cases, and what is made of them: tests, names, and the way from a name to its case.
 
-/// Writes one `#[test]` per case of the broker contract, in modules named as the groups are, each on a multi-threaded
-/// runtime of its own.
+use crate::{CaseResult, Harness, ResultsHarness, Scene};
+use futures_util::future::LocalBoxFuture;
+
+/// Writes one `#[test]` per case of the broker contract, in modules named as the groups are, each on a runtime of its own
+/// with four threads.
 ///
 /// The argument is an expression that makes a [`Harness`](crate::Harness); it is evaluated once per case, inside the
-/// runtime, and may use `.await`. To test several harnesses in one file, put each call into a module of its own.
-/// The crate's documentation shows an example.
+/// runtime, and may use `.await`. To test several harnesses in one file, put each call into a module of its own. A case
+/// that is left out passes, and says so on the standard error output, past the test runner.
+///
+/// ```
+/// # use taskq::InMemoryBroker as MyBroker;
+/// use taskq_conformance::{Harness, broker_suite};
+///
+/// struct MyHarness(MyBroker);
+///
+/// impl Harness for MyHarness {
+///     type Broker = MyBroker;
+///     async fn connect(&self) -> MyBroker {
+///         self.0.clone()
+///     }
+/// }
+///
+/// broker_suite!(MyHarness(MyBroker::new()));
+/// ```
 #[macro_export]
 macro_rules! broker_suite {
     ($harness:expr $(,)?) => {
-        $crate::__broker_cases! { $harness;
+        $crate::__broker_cases! { __tests test_broker $harness; }
+    };
+}
+
+/// Writes one `#[test]` per case of the contract of result backends, as [`broker_suite!`](crate::broker_suite) does for
+/// brokers.
+///
+/// The argument is an expression that makes a [`ResultsHarness`](crate::ResultsHarness).
+///
+/// ```
+/// # use taskq::InMemoryResults as MyResults;
+/// use taskq_conformance::{ResultsHarness, results_suite};
+///
+/// struct MyHarness(MyResults);
+///
+/// impl ResultsHarness for MyHarness {
+///     type Results = MyResults;
+///     async fn connect(&self) -> MyResults {
+///         self.0.clone()
+///     }
+/// }
+///
+/// results_suite!(MyHarness(MyResults::new()));
+/// ```
+#[macro_export]
+macro_rules! results_suite {
+    ($harness:expr $(,)?) => {
+        $crate::__results_cases! { __tests test_results $harness; }
+    };
+}
+
+/// Every case of the broker contract, given to the macro that is named. Not for use by hand.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __broker_cases {
+    ($what:ident $($given:tt)*) => {
+        $crate::$what! { $($given)*
             publish {
                 a_message_arrives_as_it_was_published
                 any_bytes_may_be_a_body
@@ -79,11 +134,62 @@ macro_rules! broker_suite {
     };
 }
 
-/// One test per case. Not for use by hand: it may change in any release.
+/// Every case of the contract of result backends, given to the macro that is named. Not for use by hand.
 #[doc(hidden)]
 #[macro_export]
-macro_rules! __broker_cases {
-    ($harness:expr; $($group:ident { $($case:ident)+ })+) => {
+macro_rules! __results_cases {
+    ($what:ident $($given:tt)*) => {
+        $crate::$what! { $($given)*
+            store {
+                a_stored_record_is_fetched_as_it_was
+                nothing_is_fetched_where_nothing_was_stored
+                a_record_is_gone_after_its_time_to_live
+                the_first_record_of_a_round_wins_and_is_returned
+                a_higher_round_replaces_a_lower_one
+                a_lower_round_is_not_taken
+                of_many_that_store_at_once_exactly_one_wins
+                every_kind_of_end_comes_back_whole
+                an_empty_value_and_one_of_a_mebibyte_come_back_whole
+                any_id_that_may_be_used_can_be_used
+            }
+            wait {
+                a_wait_ends_when_the_record_is_stored
+                a_wait_ends_when_another_connection_stores
+                a_wait_for_what_is_there_ends_at_once
+                a_wait_for_a_higher_round_is_not_ended_by_an_older_record
+                a_wait_is_ended_by_a_higher_round_than_it_asked_for
+                a_hundred_waits_for_one_task_all_end
+                a_hundred_waits_for_a_hundred_tasks_all_end
+                a_dropped_wait_does_not_disturb_the_others
+                a_record_stored_while_the_wait_begins_is_not_missed
+            }
+            steps {
+                steps_are_noted_as_they_come
+                queued_never_replaces_another_step
+                a_step_is_gone_after_its_time_to_live
+            }
+            claims {
+                of_many_that_claim_at_once_exactly_one_runs
+                the_owner_of_a_claim_may_ask_again
+                a_claim_that_is_given_back_is_free
+                a_claim_that_is_held_outlasts_its_lease
+                what_was_carried_out_is_not_run_again
+                a_run_without_a_claim_can_be_noted_as_carried_out
+                nothing_is_noted_while_another_holds_the_claim
+                an_attempt_waits_for_the_one_before_it
+                an_ended_task_answers_with_its_record
+                a_chosen_id_is_free_again_when_its_end_is_forgotten
+                starts_that_end_without_a_word_are_counted
+            }
+        }
+    };
+}
+
+/// One test per case. Not for use by hand.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __tests {
+    ($run:ident $harness:expr; $($group:ident { $($case:ident)+ })+) => {
         $(
             mod $group {
                 #[allow(unused_imports)]
@@ -92,8 +198,9 @@ macro_rules! __broker_cases {
                 $(
                     #[test]
                     fn $case() -> $crate::CaseResult {
-                        let name = concat!(module_path!(), "::", stringify!($case));
-                        $crate::run_case(name, async { $harness }, $crate::$group::$case)
+                        let test = concat!(module_path!(), "::", stringify!($case));
+                        let case = concat!(stringify!($group), "::", stringify!($case));
+                        $crate::__private::$run(test, async { $harness }, case)
                     }
                 )+
             }
@@ -101,27 +208,53 @@ macro_rules! __broker_cases {
     };
 }
 
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn every_case_is_in_the_suite() {
-        let listed = include_str!("suite.rs");
-        let groups = [
-            include_str!("publish.rs"),
-            include_str!("settle.rs"),
-            include_str!("prefetch.rs"),
-            include_str!("delay.rs"),
-            include_str!("priority.rs"),
-            include_str!("lifecycle.rs"),
-            include_str!("poison.rs"),
-            include_str!("load.rs"),
-        ];
-        let cases = groups.iter().flat_map(|group| group.lines()).filter_map(|line| line.strip_prefix("pub async fn "));
-        let names: Vec<&str> = cases.filter_map(|case| case.split(['<', '(']).next()).collect();
-        assert!(names.len() > 40, "{names:?}");
-        for name in names {
-            let line = format!("                {name}\n");
-            assert_eq!(listed.matches(&line).count(), 1, "{name}");
+/// The names of the cases that it is given.
+macro_rules! case_names {
+    ($($group:ident { $($case:ident)+ })+) => {
+        &[$($(concat!(stringify!($group), "::", stringify!($case))),+),+]
+    };
+}
+pub(crate) use case_names;
+
+/// The case of this name among those that it is given, begun on `$on`.
+macro_rules! find_case {
+    ($name:expr, $on:expr; $($group:ident { $($case:ident)+ })+) => {
+        match $name {
+            $($(concat!(stringify!($group), "::", stringify!($case)) => Some(Box::pin($group::$case($on))),)+)+
+            _ => None,
         }
-    }
+    };
+}
+pub(crate) use find_case;
+
+/// The names of all cases of the broker contract, such as `settle::an_acked_message_is_gone`, in the order of the suite.
+///
+/// ```
+/// use taskq_conformance::BROKER_CASES;
+///
+/// assert!(BROKER_CASES.contains(&"delay::a_short_delay_is_not_held_up_by_a_long_one"));
+/// ```
+pub const BROKER_CASES: &[&str] = crate::__broker_cases!(case_names);
+
+/// The names of all cases of the contract of result backends, such as `wait::a_wait_ends_when_the_record_is_stored`, in
+/// the order of the suite.
+///
+/// ```
+/// use taskq_conformance::RESULTS_CASES;
+///
+/// assert!(RESULTS_CASES.contains(&"store::the_first_record_of_a_round_wins_and_is_returned"));
+/// ```
+pub const RESULTS_CASES: &[&str] = crate::__results_cases!(case_names);
+
+pub(crate) fn broker_case<'a, H: Harness>(name: &str, scene: &'a Scene<H>) -> Option<LocalBoxFuture<'a, CaseResult>> {
+    use crate::{delay, lifecycle, load, poison, prefetch, priority, publish, settle};
+    crate::__broker_cases!(find_case name, scene;)
+}
+
+pub(crate) fn results_case<'a, H: ResultsHarness>(
+    name: &str,
+    harness: &'a H,
+) -> Option<LocalBoxFuture<'a, CaseResult>> {
+    use crate::results::{claims, steps, store, wait};
+    crate::__results_cases!(find_case name, harness;)
 }

@@ -1,8 +1,11 @@
 //! What a consumer receives, and how it is settled: once, on every path.
 
+mod pull;
+
 use crate::message::{Content, Epitaph};
 use std::{
     fmt,
+    num::NonZeroU16,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -473,6 +476,49 @@ impl Consumer {
     /// ```
     pub fn from_channel(deliveries: mpsc::Receiver<Delivery>, on_stop: impl FnOnce() + Send + 'static) -> Self {
         Consumer::new(Channel { deliveries, on_stop: Some(Box::new(on_stop)) })
+    }
+
+    /// A consumer of what an async function gives, for a broker that is asked for one message at a time.
+    ///
+    /// `next` resolves when there is a delivery, and with `None` once the broker is closed. It is called again for each
+    /// delivery, and only while fewer than `prefetch` are unsettled: a broker need not count them. Its future is kept
+    /// while nobody waits for the consumer, and dropped when the consumer stops; a delivery that it holds then goes back.
+    /// `on_stop` is called once, after that.
+    ///
+    /// ```
+    /// # use std::{num::NonZeroU16, sync::Arc};
+    /// # use taskq::{ContentType, Message, Settle, Settlement, TaskId};
+    /// use taskq::{Consumer, Delivery};
+    /// # struct Nobody;
+    /// # impl Settle for Nobody {
+    /// #     fn settle(&self, _: u64, _: Settlement) {}
+    /// # }
+    /// # async fn receive(number: u64) -> Option<Delivery> {
+    /// #     let message = Message::new(TaskId::new(), "a.task", ContentType::Json, "{}".into());
+    /// #     (number < 2).then(|| Delivery::new(message.into(), false, number, Arc::new(Nobody)))
+    /// # }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let mut asked = 0;
+    /// let next = move || {
+    ///     asked += 1;
+    ///     receive(asked) // an async function that asks the server
+    /// };
+    /// let mut consumer = Consumer::from_fn(NonZeroU16::MIN, next, || {});
+    /// consumer.next().await.unwrap().ack();
+    /// assert!(consumer.next().await.is_none()); // the broker was closed
+    /// # }
+    /// ```
+    pub fn from_fn<F>(
+        prefetch: NonZeroU16,
+        next: impl FnMut() -> F + Send + 'static,
+        on_stop: impl FnOnce() + Send + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Option<Delivery>> + Send + 'static,
+    {
+        Consumer::new(pull::Pull::new(prefetch, next, on_stop))
     }
 
     /// The next delivery; `None` after [`Consumer::stop`] or when the broker was closed. Waits as long as there is

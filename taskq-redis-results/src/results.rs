@@ -26,6 +26,15 @@ const PREFIX: &str = "taskq";
 /// use taskq::RedisResults;
 /// let results = RedisResults::new("redis://localhost:6379").prefix("my_app");
 /// ```
+///
+/// # TLS
+///
+/// With the feature `tls`, a `rediss://` URL connects by TLS, and the server must show a certificate for the host name in
+/// the URL from an authority that is trusted: one that the system trusts or, where the environment variable
+/// `SSL_CERT_FILE` (one PEM file) or `SSL_CERT_DIR` (directories of them) is set, one from there instead. A private
+/// authority is given in that way. A certificate that is not trusted counts as a server that is away, and
+/// [`ResultError::Store`] says in its source what is wrong with it: it may be renewed. Certificates of clients are not
+/// supported.
 #[derive(Clone)]
 pub struct RedisResults {
     address: Result<Address, String>,
@@ -35,17 +44,50 @@ pub struct RedisResults {
 
 impl RedisResults {
     /// Results in the Redis at `url`: `redis://[user:password@]host[:port][/database]`, or `rediss://..` with the
-    /// feature `tls`.
+    /// feature `tls`. The port is 6379 and the database 0 unless told.
+    ///
+    /// ```
+    /// # use taskq::{ResultBackend, ResultError};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use taskq::RedisResults;
+    ///
+    /// let results = RedisResults::new("localhost:6379"); // not a URL: `startup` says so
+    /// assert!(matches!(results.startup().await, Err(ResultError::SetUp { .. })));
+    /// # }
+    /// ```
     pub fn new(url: impl AsRef<str>) -> Self {
         RedisResults::at(Address::parse(url.as_ref()))
     }
 
-    /// Results in the Redis that the environment variable `TASKQ_REDIS_URL` names.
+    /// Results in the Redis that the environment variable `TASKQ_REDIS_URL` names. If it is not set, `startup` and every
+    /// other call say so with [`ResultError::SetUp`].
+    ///
+    /// ```
+    /// use taskq::{App, BrokerExt, InMemoryBroker};
+    /// use taskq::RedisResults;
+    ///
+    /// fn broker() -> App {
+    ///     InMemoryBroker::new().with_result_backend(RedisResults::from_env())
+    /// }
+    /// ```
     pub fn from_env() -> Self {
         RedisResults::from_env_var(URL_VARIABLE)
     }
 
-    /// Results in the Redis that this environment variable names.
+    /// Results in the Redis that this environment variable names. If it is not set, `startup` and every other call say so
+    /// with [`ResultError::SetUp`].
+    ///
+    /// ```
+    /// # use taskq::ResultBackend;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use taskq::RedisResults;
+    ///
+    /// let error = RedisResults::from_env_var("SHOP_REDIS_URL").startup().await.unwrap_err();
+    /// assert!(error.to_string().contains("`SHOP_REDIS_URL` is not set"), "{error}");
+    /// # }
+    /// ```
     pub fn from_env_var(name: &str) -> Self {
         RedisResults::at(Address::from_env(name))
     }
@@ -63,6 +105,18 @@ impl RedisResults {
 
     /// What all keys and channels begin with, `taskq` by default: apps with different prefixes do not see each other's
     /// results in one Redis. Without braces. Call it before the first use; it does not change handles cloned before.
+    ///
+    /// ```
+    /// # use taskq::{ResultBackend, ResultError};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use taskq::RedisResults;
+    ///
+    /// let shop = RedisResults::new("redis://localhost").prefix("shop"); // keys are `shop:{id}:r` and so on
+    /// let mistaken = shop.clone().prefix("{shop}");
+    /// assert!(matches!(mistaken.startup().await, Err(ResultError::SetUp { .. })));
+    /// # }
+    /// ```
     pub fn prefix(self, prefix: &str) -> Self {
         RedisResults { keys: Keys::new(prefix), live: Arc::default(), ..self }
     }

@@ -1,76 +1,82 @@
 //! Storing and fetching: who wins, and what comes back.
 
 use super::{ResultsHarness, TTL, done, ended, fetched, kept, of_round};
+use crate::{CaseResult, NotPassed};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use taskq_core::{ContentType, End, FailureKind, ResultBackend, TaskFailure, TaskId, UnixMillis};
 use tokio::time::sleep;
 
 /// What was stored is what is fetched, by the same connection and by another one.
-pub async fn a_stored_record_is_fetched_as_it_was(harness: &impl ResultsHarness) {
+pub(crate) async fn a_stored_record_is_fetched_as_it_was(harness: &impl ResultsHarness) -> CaseResult {
     let (one, other) = (harness.connect().await, harness.connect().await);
     let (id, record) = (TaskId::new(), done("value"));
-    kept(&one, &id, &record).await;
-    assert_eq!(fetched(&one, &id).await, Some(record.clone()));
-    assert_eq!(fetched(&other, &id).await, Some(record));
+    kept(&one, &id, &record).await?;
+    ensure_eq!(fetched(&one, &id).await?, Some(record.clone()));
+    ensure_eq!(fetched(&other, &id).await?, Some(record));
+    Ok(())
 }
 
 /// An id without a record gives `None`, and no error.
-pub async fn nothing_is_fetched_where_nothing_was_stored(harness: &impl ResultsHarness) {
+pub(crate) async fn nothing_is_fetched_where_nothing_was_stored(harness: &impl ResultsHarness) -> CaseResult {
     let results = harness.connect().await;
-    assert_eq!(fetched(&results, &TaskId::new()).await, None);
-    assert_eq!(results.step(&TaskId::new()).await.expect("step"), None);
+    ensure_eq!(fetched(&results, &TaskId::new()).await?, None);
+    ensure_eq!(results.step(&TaskId::new()).await?, None);
+    Ok(())
 }
 
 /// A record is there at first and gone after its time to live; then its id is free again.
-pub async fn a_record_is_gone_after_its_time_to_live(harness: &impl ResultsHarness) {
+pub(crate) async fn a_record_is_gone_after_its_time_to_live(harness: &impl ResultsHarness) -> CaseResult {
     let results = harness.connect().await;
     let (short, long) = (TaskId::new(), TaskId::new());
-    kept(&results, &long, &done("long")).await;
+    kept(&results, &long, &done("long")).await?;
     let ttl = harness.shortest_ttl();
-    assert_eq!(results.store(&short, &done("short"), ttl).await.expect("store"), None);
+    ensure_eq!(results.store(&short, &done("short"), ttl).await?, None);
     sleep(ttl + ttl).await;
-    assert_eq!(fetched(&results, &short).await, None);
-    assert!(fetched(&results, &long).await.is_some(), "the other record has time left");
-    kept(&results, &short, &done("again")).await;
+    ensure_eq!(fetched(&results, &short).await?, None);
+    ensure!(fetched(&results, &long).await?.is_some(), "a record with time left is gone");
+    kept(&results, &short, &done("again")).await
 }
 
 /// A second record of the same round is not taken; the caller learns of the first.
-pub async fn the_first_record_of_a_round_wins_and_is_returned(harness: &impl ResultsHarness) {
+pub(crate) async fn the_first_record_of_a_round_wins_and_is_returned(harness: &impl ResultsHarness) -> CaseResult {
     let (one, other) = (harness.connect().await, harness.connect().await);
     for round in [0, 3] {
         let (id, first) = (TaskId::new(), of_round(round, "first"));
-        kept(&one, &id, &first).await;
-        let before = other.store(&id, &of_round(round, "second"), TTL).await.expect("store");
-        assert_eq!(before, Some(first.clone()));
-        assert_eq!(fetched(&one, &id).await, Some(first));
+        kept(&one, &id, &first).await?;
+        let before = other.store(&id, &of_round(round, "second"), TTL).await?;
+        ensure_eq!(before, Some(first.clone()));
+        ensure_eq!(fetched(&one, &id).await?, Some(first));
     }
+    Ok(())
 }
 
 /// A replay from the dead letters has a higher round: its end replaces the older one.
-pub async fn a_higher_round_replaces_a_lower_one(harness: &impl ResultsHarness) {
+pub(crate) async fn a_higher_round_replaces_a_lower_one(harness: &impl ResultsHarness) -> CaseResult {
     let results = harness.connect().await;
     let id = TaskId::new();
     for record in [of_round(0, "zero"), of_round(1, "one"), of_round(12, "twelve")] {
-        kept(&results, &id, &record).await;
-        assert_eq!(fetched(&results, &id).await, Some(record));
+        kept(&results, &id, &record).await?;
+        ensure_eq!(fetched(&results, &id).await?, Some(record));
     }
+    Ok(())
 }
 
 /// A late end of an older round changes nothing; the caller learns of the newer one.
-pub async fn a_lower_round_is_not_taken(harness: &impl ResultsHarness) {
+pub(crate) async fn a_lower_round_is_not_taken(harness: &impl ResultsHarness) -> CaseResult {
     let results = harness.connect().await;
     let (id, newer) = (TaskId::new(), of_round(2, "newer"));
-    kept(&results, &id, &newer).await;
+    kept(&results, &id, &newer).await?;
     for older in [of_round(1, "older"), of_round(0, "oldest")] {
-        let before = results.store(&id, &older, TTL).await.expect("store");
-        assert_eq!(before, Some(newer.clone()));
+        let before = results.store(&id, &older, TTL).await?;
+        ensure_eq!(before, Some(newer.clone()));
     }
-    assert_eq!(fetched(&results, &id).await, Some(newer));
+    ensure_eq!(fetched(&results, &id).await?, Some(newer));
+    Ok(())
 }
 
 /// Many ends of one round at once: one is kept, and all others learn which.
-pub async fn of_many_that_store_at_once_exactly_one_wins(harness: &impl ResultsHarness) {
+pub(crate) async fn of_many_that_store_at_once_exactly_one_wins(harness: &impl ResultsHarness) -> CaseResult {
     let (one, other) = (harness.connect().await, harness.connect().await);
     for round in [0, 1] {
         let id = TaskId::new();
@@ -84,15 +90,18 @@ pub async fn of_many_that_store_at_once_exactly_one_wins(harness: &impl ResultsH
             let results = if n % 2 == 0 { &one } else { &other };
             results.store(&id, record, TTL)
         });
-        let outcomes: Vec<_> = join_all(stores).await.into_iter().map(|outcome| outcome.expect("store")).collect();
-        let winner = fetched(&one, &id).await.expect("a record");
-        assert_eq!(outcomes.iter().filter(|outcome| outcome.is_none()).count(), 1, "one of them is told that it won");
-        assert!(outcomes.iter().flatten().all(|before| *before == winner), "the others are told who did");
+        let outcomes = join_all(stores).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let winner = fetched(&one, &id).await?;
+        ensure!(winner.is_some(), "of 20 records none was kept");
+        ensure_eq!(outcomes.iter().filter(|outcome| outcome.is_none()).count(), 1, "how many are told that they won");
+        let told = outcomes.iter().flatten().all(|before| Some(before) == winner.as_ref());
+        ensure!(told, "those that lost are not told who won: {winner:?} is kept; {outcomes:?}");
     }
+    Ok(())
 }
 
 /// Values, failures with their chain, and the ends without a run; times, encoding and worker too.
-pub async fn every_kind_of_end_comes_back_whole(harness: &impl ResultsHarness) {
+pub(crate) async fn every_kind_of_end_comes_back_whole(harness: &impl ResultsHarness) -> CaseResult {
     let results = harness.connect().await;
     let mut failure = TaskFailure::new(FailureKind::Timeout, "took too long: \"é\"\n", 3);
     failure.chain = vec!["outer".into(), String::new(), "inner".into()];
@@ -110,37 +119,40 @@ pub async fn every_kind_of_end_comes_back_whole(harness: &impl ResultsHarness) {
         record.started = UnixMillis(1_700_000_000_001);
         record.finished = UnixMillis(1_700_000_000_999);
         let id = TaskId::new();
-        kept(&results, &id, &record).await;
-        assert_eq!(fetched(&results, &id).await, Some(record.clone()));
-        assert_eq!(ended(results.wait(&id, 0)).await.expect("wait"), record);
+        kept(&results, &id, &record).await?;
+        ensure_eq!(fetched(&results, &id).await?, Some(record.clone()));
+        ensure_eq!(ended(results.wait(&id, 0)).await?, record);
     }
+    Ok(())
 }
 
 /// The smallest and the largest value that a result may have by default, of bytes of every kind.
-pub async fn an_empty_value_and_one_of_a_mebibyte_come_back_whole(harness: &impl ResultsHarness) {
+pub(crate) async fn an_empty_value_and_one_of_a_mebibyte_come_back_whole(harness: &impl ResultsHarness) -> CaseResult {
     let results = harness.connect().await;
     let large: Vec<u8> = (0..1024 * 1024).map(|n: u32| (n % 251) as u8).collect();
     for value in [Vec::new(), large] {
         let (id, record) = (TaskId::new(), done(value));
-        kept(&results, &id, &record).await;
-        let found = ended(results.wait(&id, 0)).await.expect("wait");
-        assert!(found == record, "the value came back changed");
+        kept(&results, &id, &record).await?;
+        let found = ended(results.wait(&id, 0)).await?;
+        ensure!(found == record, "a value came back changed");
     }
+    Ok(())
 }
 
 /// Ids of a caller's own: dots, spaces, signs of every kind, 128 bytes, and none taken for another.
-pub async fn any_id_that_may_be_used_can_be_used(harness: &impl ResultsHarness) {
+pub(crate) async fn any_id_that_may_be_used_can_be_used(harness: &impl ResultsHarness) -> CaseResult {
     let results = harness.connect().await;
     let unique = TaskId::new();
     let shapes = ["a.b.c", "two words", " edges ", "größe-日本-🦀", "*?[^]\\", "%20:#\"'$(x)", "A", "a"];
     let mut ids: Vec<TaskId> = shapes.iter().map(|shape| TaskId::from(format!("{unique}{shape}"))).collect();
     ids.push(TaskId::from(format!("{unique}{}", "x".repeat(128 - 32))));
     for (n, id) in ids.iter().enumerate() {
-        id.check().expect("an id that may be used");
-        kept(&results, id, &done(vec![n as u8])).await;
+        id.check().map_err(NotPassed::Broken)?;
+        kept(&results, id, &done(vec![n as u8])).await?;
     }
     for (n, id) in ids.iter().enumerate() {
-        let record = ended(results.wait(id, 0)).await.expect("wait");
-        assert_eq!(record.end, End::Done(Bytes::from(vec![n as u8])), "id {id:?}");
+        let record = ended(results.wait(id, 0)).await?;
+        ensure_eq!(record.end, End::Done(Bytes::from(vec![n as u8])), "id {id:?}");
     }
+    Ok(())
 }

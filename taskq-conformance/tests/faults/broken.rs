@@ -1,7 +1,7 @@
 //! Which case notices which fault.
 
 use crate::{Fault, Wired};
-use taskq_conformance::{NotPassed, check, delay, lifecycle, load, poison, prefetch, priority, publish, settle};
+use taskq_conformance::{BROKER_CASES, NotPassed, check_broker};
 
 /// One test per fault and case: without the fault the case passes, with it the case says that the contract is broken.
 macro_rules! noticed {
@@ -14,14 +14,15 @@ macro_rules! noticed {
                 $(
                     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                     async fn $case() {
-                        let end = check(Wired::new(Fault::$fault), $group::$case).await;
+                        let case = concat!(stringify!($group), "::", stringify!($case));
+                        let end = check_broker(Wired::new(Fault::$fault), case).await;
                         assert!(matches!(&end, Err(NotPassed::Broken(_))), "{end:?}");
                     }
                 )+
             }
         )+
 
-        const NOTICED: &[&str] = &[$($(stringify!($case)),+),+];
+        const NOTICED: &[&str] = &[$($(concat!(stringify!($group), "::", stringify!($case))),+),+];
     };
 }
 
@@ -126,26 +127,19 @@ noticed! {
 
 #[test]
 fn every_case_notices_some_fault() {
-    let groups = [
-        include_str!("../../src/publish.rs"),
-        include_str!("../../src/settle.rs"),
-        include_str!("../../src/prefetch.rs"),
-        include_str!("../../src/delay.rs"),
-        include_str!("../../src/priority.rs"),
-        include_str!("../../src/lifecycle.rs"),
-        include_str!("../../src/poison.rs"),
-        include_str!("../../src/load.rs"),
-    ];
-    let lines = groups.iter().flat_map(|group| group.lines());
-    let cases: Vec<&str> =
-        lines.filter_map(|line| line.strip_prefix("pub async fn ")?.split(['<', '(']).next()).collect();
-    let unnoticed: Vec<&&str> = cases.iter().filter(|case| !NOTICED.contains(case)).collect();
+    let unnoticed: Vec<&&str> = BROKER_CASES.iter().filter(|case| !NOTICED.contains(case)).collect();
     assert!(unnoticed.is_empty(), "{unnoticed:?} cannot fail, as far as this file shows");
-    assert!(cases.len() > 40, "{cases:?}");
+    assert!(BROKER_CASES.len() > 40, "{BROKER_CASES:?}");
 }
 
 #[tokio::test]
 async fn a_left_out_case_says_why() {
-    let end = check(Wired::new(Fault::DeniesDelays), delay::a_short_delay_is_not_held_up_by_a_long_one).await;
+    let end = check_broker(Wired::new(Fault::DeniesDelays), "delay::a_short_delay_is_not_held_up_by_a_long_one").await;
     assert_eq!(end, Err(NotPassed::LeftOut("this broker has no delays".into())));
+}
+
+#[tokio::test]
+async fn a_case_that_does_not_exist_is_named() {
+    let end = check_broker(Wired::new(Fault::None), "settle::nothing_of_the_kind").await;
+    assert_eq!(end, Err(NotPassed::Unknown("settle::nothing_of_the_kind".into())));
 }
