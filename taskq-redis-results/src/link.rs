@@ -34,6 +34,7 @@ struct Slot {
     /// Counts attempts, so that a late report about an old connection does not break the new one.
     epoch: u64,
     /// Tries in a row that came to nothing.
+    /// Connections in a row that broke before they had answered anything.
     failures: u32,
     attempt: Option<Attempt>,
 }
@@ -76,8 +77,9 @@ impl Link {
                 }
                 answer => {
                     // A user who was not let in may be later; one command that is forbidden breaks nothing.
-                    if attempt.peek().is_some_and(Result::is_err) {
-                        self.broke(epoch);
+                    match attempt.peek().is_some_and(Result::is_err) {
+                        true => self.broke(epoch),
+                        false => self.worked(epoch),
                     }
                     return answer;
                 }
@@ -97,13 +99,21 @@ impl Link {
         }
     }
 
+    /// Only an answer shows that a server is of use: one that lets us in may still refuse whatever it is asked.
+    fn worked(&self, epoch: u64) {
+        let mut slot = slot(&self.slot);
+        if slot.epoch == epoch && std::mem::take(&mut slot.failures) > 0 {
+            tracing::info!(address = %self.address, "the result store answers again");
+        }
+    }
+
     fn attempt(&self) -> (u64, Attempt) {
         let mut slot = slot(&self.slot);
         if let Some(attempt) = &slot.attempt {
             return (slot.epoch, attempt.clone());
         }
         slot.epoch += 1;
-        let connecting = connect_after(pause(slot.failures), self.address.clone(), self.slot.clone());
+        let connecting = connect_after(slot.failures, self.address.clone());
         // A task of its own: it goes on when the command that asked for it is given up.
         let attempt = tokio::spawn(connecting).map(|done| done.unwrap_or_else(|_| Err(Trouble::closed())));
         let attempt = attempt.boxed().shared();
@@ -130,21 +140,17 @@ async fn ask_once<T: FromRedisValue>(attempt: Attempt, commands: &Pipeline) -> R
     Ok(commands.query_async(&mut connection).await?)
 }
 
-async fn connect_after(pause: Duration, address: Address, shared: Arc<Mutex<Slot>>) -> Result<Connection, Trouble> {
-    sleep(pause).await;
+async fn connect_after(failures: u32, address: Address) -> Result<Connection, Trouble> {
+    sleep(pause(failures)).await;
     let connected =
         timeout(CONNECT_LIMIT, Connection::open(&address)).await.unwrap_or_else(|_| Err(Trouble::no_answer()));
-    let failures = std::mem::take(&mut slot(&shared).failures);
     match &connected {
-        Ok(_) if failures > 0 => tracing::info!(%address, "connected to the result store again"),
         Ok(_) => tracing::debug!(%address, "connected to the result store"),
-        Err(trouble) => {
-            slot(&shared).failures = failures;
-            // Once per outage, not once per try.
-            if failures == 1 {
-                tracing::warn!(%address, error = %trouble, "the result store is away; trying again");
-            }
+        // Once per outage, not once per try.
+        Err(trouble) if failures == 1 => {
+            tracing::warn!(%address, error = %trouble, "the result store is away; trying again");
         }
+        Err(trouble) => tracing::debug!(%address, error = %trouble, "the result store is still away"),
     }
     connected
 }

@@ -212,3 +212,26 @@ async fn a_closed_backend_has_no_connection_and_can_be_used_again() {
     .await;
     assert_eq!(timeout(HUNG, results.fetch(&id)).await.unwrap().unwrap(), Some(kept));
 }
+
+#[tokio::test]
+async fn a_server_that_lets_in_and_takes_no_writes_is_not_stormed() {
+    let server = Server::start(&[]).await;
+    let results = RedisResults::new(server.url());
+    results.startup().await.unwrap();
+    let mut operator = server.connect().await;
+    // A replica of nobody: it answers READONLY to every write, as a former primary does.
+    let _: () = redis::cmd("REPLICAOF").arg("127.0.0.1").arg("1").query_async(&mut operator).await.unwrap();
+    let before = connections(&mut operator).await;
+    let failed = results.store(&TaskId::new(), &record(0), TTL).await.unwrap_err();
+    assert!(matches!(failed, ResultError::Store { .. }), "{failed:?}");
+    let made = connections(&mut operator).await - before;
+    assert!((2..=20).contains(&made), "{made} connections within the 5 seconds of one command");
+    let _: () = redis::cmd("REPLICAOF").arg("NO").arg("ONE").query_async(&mut operator).await.unwrap();
+    ended(async { while results.store(&TaskId::new(), &record(0), TTL).await.is_err() {} }).await;
+}
+
+async fn connections(operator: &mut redis::aio::MultiplexedConnection) -> u64 {
+    let stats: String = redis::cmd("INFO").arg("stats").query_async(operator).await.unwrap();
+    let line = stats.lines().find_map(|line| line.strip_prefix("total_connections_received:")).unwrap();
+    line.trim().parse().unwrap()
+}

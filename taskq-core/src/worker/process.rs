@@ -25,9 +25,15 @@ use crate::{
     trace::TraceContext,
 };
 use std::{sync::Arc, time::Duration};
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
+
+/// How long noting a step may hold a run up.
+const NOTE_LIMIT: Duration = Duration::from_millis(250);
 
 /// What all runs of a worker share.
 pub(super) struct Processor {
@@ -148,8 +154,10 @@ impl Processor {
     /// Notes a step. A note may be lost: the result is what counts.
     pub(super) async fn track(&self, message: &Message, step: Step) {
         let Some(results) = self.app.results() else { return };
-        if let Err(error) = results.track(&message.id, step, self.app.result_ttl()).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, ?step, "a step was not noted");
+        match timeout(NOTE_LIMIT, results.track(&message.id, step, self.app.result_ttl())).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(error = &error as &dyn std::error::Error, ?step, "a step was not noted"),
+            Err(_) => tracing::warn!(?step, "a step was not noted: the result store takes too long"),
         }
     }
 }
