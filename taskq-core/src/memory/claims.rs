@@ -14,6 +14,8 @@ pub(super) struct Notes {
     round: u32,
     attempt: u32,
     holder: Option<Holder>,
+    /// Claims that were given; an owner who asks again has a new one, and the old one is void.
+    given: u64,
     /// Starts of this attempt that ended without a word.
     silent: u32,
     carried: Option<Carried>,
@@ -35,7 +37,7 @@ struct Carried {
 /// What [`Notes::bid`] answers.
 #[derive(Debug)]
 pub(super) enum Decision {
-    Run(CancellationToken),
+    Run(CancellationToken, u64),
     Suspect,
     Elsewhere,
     Ended,
@@ -51,7 +53,7 @@ impl Notes {
             return Decision::CarriedOut;
         }
         if run.round > self.round || self.is_over(bid, ended) {
-            *self = Notes { round: run.round, ..Notes::default() };
+            *self = Notes { round: run.round, given: self.given, ..Notes::default() };
         }
         if self.carried.is_some_and(|carried| carried.attempt >= run.attempt) || self.attempt > run.attempt {
             return Decision::CarriedOut;
@@ -68,7 +70,7 @@ impl Notes {
         match self.silent {
             SILENT_ENDS.. => Decision::Poison(self.silent),
             1.. if !bid.alone => Decision::Suspect,
-            _ => Decision::Run(self.hold(&bid.owner)),
+            _ => Decision::Run(self.hold(&bid.owner), self.given),
         }
     }
 
@@ -78,13 +80,14 @@ impl Notes {
     }
 
     fn hold(&mut self, owner: &Arc<str>) -> CancellationToken {
+        self.given += 1;
         let holder = Holder { owner: owner.clone(), lost: CancellationToken::new() };
         self.holder.get_or_insert(holder).lost.clone()
     }
 
-    /// Ends the owner's claim: given back, or, without a word, counted.
-    pub(super) fn release(&mut self, run: &RunId, owner: &str, is_silent: bool) {
-        if self.round == run.round && self.holder.take_if(|holder| *holder.owner == *owner).is_some() {
+    /// Ends a claim: given back, or, without a word, counted.
+    pub(super) fn release(&mut self, run: &RunId, claim: u64, is_silent: bool) {
+        if self.round == run.round && self.given == claim && self.holder.take().is_some() {
             self.silent += u32::from(is_silent);
         }
     }
@@ -96,6 +99,6 @@ impl Notes {
             return;
         }
         let carried = Some(Carried { attempt: run.attempt, ended });
-        *self = Notes { round: run.round, attempt: run.attempt, carried, ..Notes::default() };
+        *self = Notes { round: run.round, attempt: run.attempt, carried, given: self.given, ..Notes::default() };
     }
 }

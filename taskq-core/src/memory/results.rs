@@ -116,8 +116,8 @@ impl ResultBackend for InMemoryResults {
         Box::pin(async move {
             let (decision, ended) = self.shelf().claim(bid);
             Ok(Some(match (decision, ended) {
-                (Decision::Run(lost), _) => {
-                    let held = Held { shelf: self.shelf.clone(), run: bid.run.clone(), owner: bid.owner.clone() };
+                (Decision::Run(lost, claim), _) => {
+                    let held = Held { shelf: self.shelf.clone(), run: bid.run.clone(), claim };
                     ClaimAnswer::Run(Claim::new(lost, Box::new(held)))
                 }
                 (Decision::Suspect, _) => ClaimAnswer::Suspect,
@@ -188,13 +188,13 @@ impl Shelf {
 struct Held {
     shelf: Arc<Mutex<Shelf>>,
     run: RunId,
-    owner: Arc<str>,
+    claim: u64,
 }
 
 impl Held {
     fn release(&self, is_silent: bool) {
         let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        shelf.note(&self.run.task, CLAIM_TTL, |notes| notes.release(&self.run, &self.owner, is_silent));
+        shelf.note(&self.run.task, CLAIM_TTL, |notes| notes.release(&self.run, self.claim, is_silent));
     }
 }
 

@@ -15,6 +15,7 @@ pub mod main;
 mod patience;
 mod plan;
 mod process;
+mod pulse;
 mod receive;
 mod running;
 mod settle;
@@ -35,6 +36,7 @@ use crate::{
     span::IntoSpan,
 };
 use process::Processor;
+use pulse::Pulse;
 use std::{future::Future, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -271,6 +273,17 @@ impl Worker {
         Ok(())
     }
 
+    /// A broker inside this process gives nothing to others when the process stands still.
+    fn pulse(&self) -> Pulse {
+        if self.embedded {
+            return Pulse::default();
+        }
+        Pulse::start().unwrap_or_else(|error| {
+            tracing::warn!(%error, "no thread to notice when this process stands still");
+            Pulse::default()
+        })
+    }
+
     async fn run(&self, plan: &WorkerPlan, stop: CancellationToken, now: CancellationToken) -> Result<(), WorkerError> {
         let interrupt = CancellationToken::new();
         let _interrupt_on_drop = interrupt.clone().drop_guard();
@@ -280,6 +293,7 @@ impl Worker {
             app: self.app.clone(),
             task_timeout: self.task_timeout,
             running: Arc::default(),
+            pulse: self.pulse(),
             suspects: Arc::new(Semaphore::new(1)),
             blocking: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from))),
             interrupt: interrupt.clone(),

@@ -2,6 +2,7 @@
 
 use super::{
     admit::Admission,
+    pulse::Pulse,
     running::{Running, Seat},
     settle::{Settling, Subject},
     slot::Slot,
@@ -40,6 +41,7 @@ pub(super) struct Processor {
     pub(super) app: App,
     pub(super) task_timeout: Duration,
     pub(super) running: Arc<Running>,
+    pub(super) pulse: Pulse,
     /// One permit in all: for a run that may end its process.
     pub(super) suspects: Arc<Semaphore>,
     /// One permit per plain `fn` that may run at once.

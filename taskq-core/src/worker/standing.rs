@@ -3,7 +3,7 @@
 //! A healthy first delivery has it by itself: the broker gives it to nobody else. When its connection is lost it has to
 //! claim it; a delivery that may have run before claims it before it begins.
 
-use super::{patience::Patience, process::Processor};
+use super::{patience::Patience, process::Processor, pulse::Moment};
 use crate::{
     claims::{Bid, Claim, ClaimAnswer, RunId},
     id::TaskId,
@@ -18,6 +18,7 @@ pub(super) struct Standing<'a> {
     pub(super) bid: Bid,
     claim: Option<Claim>,
     connection: CancellationToken,
+    began: Moment,
     /// Held by a suspect, so that no other one runs beside it.
     pub(super) alone: Option<OwnedSemaphorePermit>,
 }
@@ -26,7 +27,7 @@ impl<'a> Standing<'a> {
     pub(super) fn new(processor: &'a Processor, message: &Message, connection: CancellationToken) -> Self {
         let mut bid = Bid::new(RunId::of(message), "");
         bid.check = message.check;
-        Standing { processor, bid, claim: None, connection, alone: None }
+        Standing { processor, bid, claim: None, connection, began: processor.pulse.now(), alone: None }
     }
 
     /// Asks the result store for the right to run; `None` if it keeps no claims, or if there is no store.
@@ -63,9 +64,13 @@ impl<'a> Standing<'a> {
 
     /// Whether what was decided may be carried out here.
     pub(super) async fn holds(&mut self) -> bool {
+        // A claim may have been lost, and a connection, while the process stood still and could not hear of it.
+        let stood_still = self.processor.pulse.stood_still_since(self.began);
         match &self.claim {
-            Some(claim) => !claim.is_lost(),
-            None => !self.connection.is_cancelled() || self.claim_now().await,
+            Some(claim) if claim.is_lost() => false,
+            None if !stood_still && !self.connection.is_cancelled() => true,
+            Some(_) if !stood_still => true,
+            _ => self.claim_now().await,
         }
     }
 
