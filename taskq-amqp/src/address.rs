@@ -32,6 +32,10 @@ impl Address {
         &self.uri
     }
 
+    pub(crate) fn is_tls(&self) -> bool {
+        self.uri.scheme == AMQPScheme::AMQPS
+    }
+
     /// Host and port, without secrets.
     pub(crate) fn shown(&self) -> String {
         format!("{}:{}", self.uri.authority.host, self.uri.authority.port)

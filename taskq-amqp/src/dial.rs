@@ -85,11 +85,11 @@ impl Dialer {
     }
 
     fn pool_failure(&self, error: PoolError) -> Failure {
-        let address = self.address().shown();
+        let address = self.address();
         match error {
-            PoolError::Backend(error) => Failure::of(&address, &error),
-            PoolError::Timeout(_) => silent(address),
-            error => Failure::Unreachable { address, reason: error.to_string() },
+            PoolError::Backend(error) => Failure::of(address, &error),
+            PoolError::Timeout(_) => silent(address.shown()),
+            error => Failure::Unreachable { address: address.shown(), reason: error.to_string() },
         }
     }
 }
@@ -117,7 +117,7 @@ async fn connect(address: &Address, name: &str) -> Result<Connection, Failure> {
     let connecting =
         Connection::connector(address.uri().clone(), TokioRuntime::tokio_current(), open, properties(name));
     match timeout(HANDSHAKE, connecting).await {
-        Ok(connected) => connected.map_err(|error| Failure::of(&address.shown(), &error)),
+        Ok(connected) => connected.map_err(|error| Failure::of(address, &error)),
         Err(_) => {
             if let Some(socket) = take(&socket) {
                 // Whether it was still open does not matter.

@@ -1,6 +1,8 @@
 //! What lapin and the server say, in the words of taskq.
 
+use crate::address::Address;
 use lapin::{Error, ErrorKind};
+use std::io::ErrorKind::{ConnectionReset, InvalidData};
 use taskq_core::BrokerError;
 
 const ACCESS_REFUSED: u16 = 403;
@@ -18,16 +20,33 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    pub(crate) fn of(address: &str, error: &Error) -> Failure {
-        let address = address.to_owned();
+    pub(crate) fn of(address: &Address, error: &Error) -> Failure {
+        let tls = address.is_tls();
+        let address = address.shown();
         match said(error) {
             // A server that is full says 530 too, and may have room later.
             Some((ACCESS_REFUSED | NOT_ALLOWED, text)) if !text.contains("limit") => {
                 Failure::Refused { address, reason: text.to_owned() }
             }
-            _ => Failure::Unreachable { address, reason: error.to_string() },
+            _ => Failure::Unreachable { address, reason: advised(error, tls) },
         }
     }
+}
+
+/// What lapin says of a connection that was not made, and what to do about it where that can be told.
+fn advised(error: &Error, tls: bool) -> String {
+    let text = error.to_string();
+    let advice = match error.kind() {
+        ErrorKind::IOError(io) if tls && io.kind() == InvalidData => match text.contains("certificate") {
+            true => "an authority of one's own is trusted if `SSL_CERT_FILE` names its certificate",
+            false => "a port without TLS wants an `amqp://` URL",
+        },
+        // A server that expects TLS answers with an alert, or ends the connection before it is read.
+        ErrorKind::ParsingError(_) if !tls => "a port with TLS wants an `amqps://` URL",
+        ErrorKind::IOError(io) if !tls && io.kind() == ConnectionReset => "a port with TLS wants an `amqps://` URL",
+        _ => return text,
+    };
+    format!("{text}; {advice}")
 }
 
 impl From<Failure> for BrokerError {

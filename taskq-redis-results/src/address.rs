@@ -1,6 +1,6 @@
 //! Where Redis is: read from a URL once, kept without its text, shown without its secrets.
 
-use redis::{Client, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo, io::tcp::TcpSettings};
+use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo, io::tcp::TcpSettings};
 use std::fmt;
 
 /// How a URL is to be written; shown wherever one could not be used.
@@ -50,6 +50,11 @@ impl Address {
     #[cfg(feature = "cluster")]
     pub(crate) fn nodes(&self) -> Option<&[ConnectionInfo]> {
         self.nodes.as_deref()
+    }
+
+    /// Host and port, and whether by TLS.
+    pub(crate) fn server(&self) -> &ConnectionAddr {
+        self.first.addr()
     }
 
     pub(crate) fn is_cluster(&self) -> bool {

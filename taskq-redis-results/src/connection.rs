@@ -2,10 +2,10 @@
 
 use crate::{address::Address, trouble::Trouble};
 use redis::{
-    AsyncConnectionConfig, Cmd, Pipeline, RedisError, RedisFuture, Value,
+    AsyncConnectionConfig, Cmd, ConnectionAddr, Pipeline, RedisError, RedisFuture, Value,
     aio::{ConnectionLike, MultiplexedConnection},
 };
-use std::time::Duration;
+use std::{io, time::Duration};
 
 /// How long connecting may take, the handshake included.
 pub(crate) const CONNECT_LIMIT: Duration = Duration::from_secs(3);
@@ -38,8 +38,10 @@ impl Connection {
             .set_pipeline_buffer_size(WRITE_BUFFER);
         let client = address.bare_client().map_err(unusable)?;
         let connecting = client.get_multiplexed_async_connection_with_config(&config);
-        let mut connection = connecting.await.map_err(Trouble::Away)?;
-        let _: Value = address.handshake().query_async(&mut connection).await.map_err(Trouble::of_handshake)?;
+        let mut connection = connecting.await.map_err(|error| Trouble::Away(advised(error, address)))?;
+        let greeting = address.handshake();
+        let greeted: Result<Value, RedisError> = greeting.query_async(&mut connection).await;
+        greeted.map_err(|error| Trouble::of_handshake(advised(error, address)))?;
         Ok(Connection::Server(connection))
     }
 }
@@ -73,6 +75,19 @@ impl ConnectionLike for Connection {
             Connection::Cluster(cluster) => cluster.get_db(),
         }
     }
+}
+
+/// Why there is no connection, and what to do about it where a private authority or TLS on one side alone is likely.
+fn advised(error: RedisError, address: &Address) -> RedisError {
+    let hung_up = error.is_connection_dropped() && !error.is_connection_refusal();
+    let advice = match address.server() {
+        ConnectionAddr::TcpTls { .. } if error.to_string().contains("invalid peer certificate") => {
+            "an authority of one's own is trusted if `SSL_CERT_FILE` names its certificate"
+        }
+        ConnectionAddr::Tcp(..) if hung_up => "a port with TLS wants a `rediss://` URL",
+        _ => return error,
+    };
+    io::Error::other(format!("{error}; {advice}")).into()
 }
 
 pub(crate) fn unusable(error: RedisError) -> Trouble {

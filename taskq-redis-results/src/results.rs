@@ -32,9 +32,9 @@ const PREFIX: &str = "taskq";
 /// With the feature `tls`, a `rediss://` URL connects by TLS, and the server must show a certificate for the host name in
 /// the URL from an authority that is trusted: one that the system trusts or, where the environment variable
 /// `SSL_CERT_FILE` (one PEM file) or `SSL_CERT_DIR` (directories of them) is set, one from there instead. A private
-/// authority is given in that way. A certificate that is not trusted counts as a server that is away, and
-/// [`ResultError::Store`] says in its source what is wrong with it: it may be renewed. Certificates of clients are not
-/// supported.
+/// authority is given in that way. They are read at every connection. A certificate that is not trusted counts as a server
+/// that is away, and [`ResultError::Store`] says in its source what is wrong with it: it may be renewed. Certificates of
+/// clients are not supported.
 #[derive(Clone)]
 pub struct RedisResults {
     address: Result<Address, String>,

@@ -26,11 +26,16 @@ pub struct Node {
 impl Node {
     /// A node that runs and lets clients in.
     pub async fn start() -> Node {
+        Node::start_with("").await
+    }
+
+    /// A node with this `rabbitmq.conf`.
+    pub async fn start_with(conf: &str) -> Node {
         let program = PROGRAMS.iter().map(PathBuf::from).find(|program| program.exists());
         let program =
             program.expect("no RabbitMQ is installed to run privately; `apt-get install rabbitmq-server` has one");
         let directory = tempfile::Builder::new().prefix("taskq-amqp-node").tempdir().unwrap();
-        for (file, text) in [("plugins", "[].\n"), ("rabbitmq.conf", ""), ("rabbitmq-env.conf", "")] {
+        for (file, text) in [("plugins", "[].\n"), ("rabbitmq.conf", conf), ("rabbitmq-env.conf", "")] {
             std::fs::write(directory.path().join(file), text).unwrap();
         }
         let ports = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());

@@ -1,0 +1,193 @@
+//! The suite for result backends can pass and can fail: for every case there is a way to break a backend that it notices.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{sync::Mutex, time::Duration};
+use taskq_conformance::{NotPassed, RESULTS_CASES, ResultsHarness, check_results};
+use taskq_core::{BoxFuture, End, InMemoryResults, ResultBackend, ResultError, ResultRecord, Step, TaskId};
+
+/// One way to break the contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    None,
+    /// The number of runs is not kept.
+    ForgetsAttempts,
+    /// The causes of a failure are not kept.
+    ForgetsCauses,
+    /// Values are cut at 64 KiB.
+    CutsValues,
+    /// Every id has a record.
+    Invents,
+    /// What is kept is kept much longer than asked for.
+    KeepsLonger,
+    /// Whoever stores second is told that nothing was there.
+    ConcealsTheFirst,
+    /// Every record is of round 0.
+    ForgetsRounds,
+    /// Ids that differ in case alone are one.
+    MixesIds,
+    /// A wait ends before anything is stored.
+    EndsWaitsEarly,
+    /// A wait does not end.
+    NeverEndsWaits,
+    /// A wait takes a record of any round.
+    WaitsForAnyRound,
+    /// Steps are not noted.
+    NotesNothing,
+    /// `Queued` replaces other steps.
+    NotesWhateverComes,
+    /// It says that it does not track.
+    DoesNotTrack,
+}
+
+struct Broken {
+    results: InMemoryResults,
+    fault: Fault,
+    last_step: Mutex<Option<Step>>,
+}
+
+impl Broken {
+    fn is(&self, fault: Fault) -> bool {
+        self.fault == fault
+    }
+
+    fn id(&self, id: &TaskId) -> TaskId {
+        if self.is(Fault::MixesIds) { TaskId::from(id.as_str().to_lowercase()) } else { id.clone() }
+    }
+
+    fn ttl(&self, ttl: Duration) -> Duration {
+        if self.is(Fault::KeepsLonger) { ttl * 1000 } else { ttl }
+    }
+
+    fn spoiled(&self, mut record: ResultRecord) -> ResultRecord {
+        match (self.fault, &mut record.end) {
+            (Fault::ForgetsAttempts, _) => record.attempts = 0,
+            (Fault::ForgetsRounds, _) => record.round = 0,
+            (Fault::ForgetsCauses, End::Failed(failure)) => failure.chain.clear(),
+            (Fault::CutsValues, End::Done(value)) => value.truncate(64 * 1024),
+            _ => {}
+        }
+        record
+    }
+}
+
+fn invented() -> ResultRecord {
+    ResultRecord::new(End::Cancelled, "invented")
+}
+
+impl ResultBackend for Broken {
+    fn store<'a>(
+        &'a self,
+        id: &'a TaskId,
+        record: &'a ResultRecord,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<Option<ResultRecord>, ResultError>> {
+        Box::pin(async move {
+            let before = self.results.store(&self.id(id), &self.spoiled(record.clone()), self.ttl(ttl)).await?;
+            Ok(before.filter(|_| !self.is(Fault::ConcealsTheFirst)))
+        })
+    }
+
+    fn fetch<'a>(&'a self, id: &'a TaskId) -> BoxFuture<'a, Result<Option<ResultRecord>, ResultError>> {
+        Box::pin(async move {
+            let found = self.results.fetch(&self.id(id)).await?;
+            Ok(found.or_else(|| self.is(Fault::Invents).then(invented)))
+        })
+    }
+
+    fn wait<'a>(&'a self, id: &'a TaskId, round: u32) -> BoxFuture<'a, Result<ResultRecord, ResultError>> {
+        Box::pin(async move {
+            match self.fault {
+                Fault::EndsWaitsEarly => Ok(invented()),
+                Fault::NeverEndsWaits => std::future::pending().await,
+                Fault::WaitsForAnyRound => self.results.wait(&self.id(id), 0).await,
+                _ => self.results.wait(&self.id(id), round).await,
+            }
+        })
+    }
+
+    fn tracks(&self) -> bool {
+        !self.is(Fault::DoesNotTrack)
+    }
+
+    fn track<'a>(&'a self, id: &'a TaskId, step: Step, ttl: Duration) -> BoxFuture<'a, Result<(), ResultError>> {
+        *self.last_step.lock().unwrap() = Some(step);
+        Box::pin(async move {
+            if self.is(Fault::NotesNothing) {
+                return Ok(());
+            }
+            self.results.track(id, step, self.ttl(ttl)).await
+        })
+    }
+
+    fn step<'a>(&'a self, id: &'a TaskId) -> BoxFuture<'a, Result<Option<Step>, ResultError>> {
+        if self.is(Fault::NotesWhateverComes) {
+            let last = *self.last_step.lock().unwrap();
+            return Box::pin(async move { Ok(last) });
+        }
+        self.results.step(id)
+    }
+}
+
+struct Spoiling(InMemoryResults, Fault);
+
+impl Spoiling {
+    fn with(fault: Fault) -> Self {
+        Spoiling(InMemoryResults::new(), fault)
+    }
+}
+
+impl ResultsHarness for Spoiling {
+    type Results = Broken;
+
+    async fn connect(&self) -> Broken {
+        Broken { results: self.0.clone(), fault: self.1, last_step: Mutex::default() }
+    }
+}
+
+/// Which faults each case notices.
+const NOTICED: &[(&str, &[Fault])] = &[
+    ("store::a_stored_record_is_fetched_as_it_was", &[Fault::ForgetsAttempts]),
+    ("store::nothing_is_fetched_where_nothing_was_stored", &[Fault::Invents]),
+    ("store::a_record_is_gone_after_its_time_to_live", &[Fault::KeepsLonger]),
+    ("store::the_first_record_of_a_round_wins_and_is_returned", &[Fault::ConcealsTheFirst]),
+    ("store::a_higher_round_replaces_a_lower_one", &[Fault::ForgetsRounds]),
+    ("store::a_lower_round_is_not_taken", &[Fault::ConcealsTheFirst]),
+    ("store::of_many_that_store_at_once_exactly_one_wins", &[Fault::ConcealsTheFirst]),
+    ("store::every_kind_of_end_comes_back_whole", &[Fault::ForgetsCauses, Fault::NeverEndsWaits]),
+    ("store::an_empty_value_and_one_of_a_mebibyte_come_back_whole", &[Fault::CutsValues]),
+    ("store::any_id_that_may_be_used_can_be_used", &[Fault::MixesIds]),
+    ("wait::a_wait_ends_when_the_record_is_stored", &[Fault::NeverEndsWaits, Fault::EndsWaitsEarly]),
+    ("wait::a_wait_ends_when_another_connection_stores", &[Fault::NeverEndsWaits, Fault::ForgetsAttempts]),
+    ("wait::a_wait_for_what_is_there_ends_at_once", &[Fault::NeverEndsWaits, Fault::EndsWaitsEarly]),
+    ("wait::a_wait_for_a_higher_round_is_not_ended_by_an_older_record", &[Fault::WaitsForAnyRound]),
+    ("wait::a_wait_is_ended_by_a_higher_round_than_it_asked_for", &[Fault::ForgetsRounds]),
+    ("wait::a_hundred_waits_for_one_task_all_end", &[Fault::NeverEndsWaits, Fault::EndsWaitsEarly]),
+    ("wait::a_hundred_waits_for_a_hundred_tasks_all_end", &[Fault::NeverEndsWaits, Fault::EndsWaitsEarly]),
+    ("wait::a_dropped_wait_does_not_disturb_the_others", &[Fault::NeverEndsWaits]),
+    ("wait::a_record_stored_while_the_wait_begins_is_not_missed", &[Fault::NeverEndsWaits, Fault::EndsWaitsEarly]),
+    ("steps::steps_are_noted_as_they_come", &[Fault::NotesNothing]),
+    ("steps::queued_never_replaces_another_step", &[Fault::NotesWhateverComes]),
+    ("steps::a_step_is_gone_after_its_time_to_live", &[Fault::KeepsLonger]),
+];
+
+#[tokio::test(start_paused = true)]
+async fn every_case_passes_without_a_fault_and_notices_each_of_its_own() {
+    let named: Vec<&str> = NOTICED.iter().map(|(case, _)| *case).collect();
+    assert_eq!(named, RESULTS_CASES, "each case is here once, in the order of the suite");
+    for (case, faults) in NOTICED {
+        assert_eq!(check_results(Spoiling::with(Fault::None), case).await, Ok(()), "{case}");
+        for fault in *faults {
+            let end = check_results(Spoiling::with(*fault), case).await;
+            assert!(matches!(end, Err(NotPassed::Broken(_))), "{case} with {fault:?}: {end:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_left_out_case_says_why() {
+    for case in RESULTS_CASES.iter().filter(|case| case.starts_with("steps::")) {
+        let end = check_results(Spoiling::with(Fault::DoesNotTrack), case).await;
+        assert_eq!(end, Err(NotPassed::LeftOut("this result backend does not track".into())));
+    }
+}
