@@ -2,7 +2,10 @@
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use std::num::NonZeroU16;
+use std::{
+    num::NonZeroU16,
+    sync::{Arc, Mutex},
+};
 use taskq::{
     BoxFuture, Broker, BrokerError, Capabilities, Consumer, FailureKind, Publish, QueueInfo, WorkerError, prelude::*,
 };
@@ -44,6 +47,55 @@ impl Broker for Plain {
     fn close(&self) -> BoxFuture<'_, Result<(), BrokerError>> {
         self.0.close()
     }
+}
+
+/// A broker that notes what a worker asks of it.
+struct Noting(InMemoryBroker, Arc<Mutex<Vec<&'static str>>>);
+
+impl Noting {
+    fn note(&self, text: &'static str) {
+        self.1.lock().unwrap().push(text);
+    }
+}
+
+impl Broker for Noting {
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
+    }
+    fn declare<'a>(&'a self, queue: &'a QueueSpec) -> BoxFuture<'a, Result<(), BrokerError>> {
+        self.0.declare(queue)
+    }
+    fn prepare_delays(&self) -> BoxFuture<'_, Result<(), BrokerError>> {
+        self.note("prepare delays");
+        self.0.prepare_delays()
+    }
+    fn publish(&self, message: Publish) -> BoxFuture<'_, Result<(), BrokerError>> {
+        self.0.publish(message)
+    }
+    fn consume<'a>(
+        &'a self,
+        queue: &'a QueueSpec,
+        prefetch: NonZeroU16,
+    ) -> BoxFuture<'a, Result<Consumer, BrokerError>> {
+        self.note("consume");
+        self.0.consume(queue, prefetch)
+    }
+    fn inspect<'a>(&'a self, queue: &'a str) -> BoxFuture<'a, Result<QueueInfo, BrokerError>> {
+        self.0.inspect(queue)
+    }
+    fn close(&self) -> BoxFuture<'_, Result<(), BrokerError>> {
+        self.0.close()
+    }
+}
+
+#[tokio::test]
+async fn a_worker_whose_tasks_are_retried_makes_delays_ready_before_it_consumes() {
+    let notes = Arc::new(Mutex::new(Vec::new()));
+    let app = Noting(InMemoryBroker::new(), notes.clone()).with_state(Pool);
+    app.startup().await.unwrap();
+    assert!(notes.lock().unwrap().is_empty(), "who only sends pays for delays when it delays");
+    app.worker().run_until(async {}).await.unwrap();
+    assert_eq!(*notes.lock().unwrap(), ["prepare delays", "consume"]);
 }
 
 #[tokio::test]

@@ -117,8 +117,9 @@ async fn declare_common(channel: &Channel) -> Result<(), Error> {
     exchange(channel, DELIVER, ExchangeKind::Topic, caught()).await
 }
 
-/// Declares the levels that a delayed message passes.
-pub(crate) async fn declare_levels(channel: &Channel) -> Result<(), Error> {
+/// Declares the levels that a delayed message passes, on a channel of its own.
+pub(crate) async fn declare_levels(session: &Session) -> Result<(), Error> {
+    let channel = &session.channel().await?;
     declare_common(channel).await?;
     // From the last level to the first, so that nothing leads to what is not there yet.
     for bit in 0..LEVELS {
@@ -133,6 +134,7 @@ pub(crate) async fn declare_levels(channel: &Channel) -> Result<(), Error> {
         let (from, to, key) = (level.into(), next.into(), delay::passed_key(bit).into());
         channel.exchange_bind(to, from, key, ExchangeBindOptions::default(), FieldTable::default()).await?;
     }
+    done(channel).await;
     Ok(())
 }
 
