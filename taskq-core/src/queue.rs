@@ -103,7 +103,7 @@ impl QueueSpec {
     /// let app = InMemoryBroker::new().with_queue(QueueSpec::new("mail"));
     /// app.startup().await?;
     /// let names: Vec<&str> = app.queues().iter().map(QueueSpec::name).collect();
-    /// assert_eq!(names, ["mail", "taskq"]);
+    /// assert_eq!(names, ["mail"]);
     /// # Ok(()) }
     /// ```
     pub fn name(&self) -> &str {

@@ -16,7 +16,8 @@ pub(super) struct Started {
 
 impl App {
     /// Connects, declares the queues of the registered tasks and of `with_queue`, and checks that all that was asked
-    /// for can be had. Resolves when that is done; calling it again does nothing. The first app that starts becomes the
+    /// for can be had. The default queue is among them if a registered task names no queue, if `with_default_queue`
+    /// named it, or if the app has neither tasks nor queues, as one that only sends. Resolves when that is done; calling it again does nothing. The first app that starts becomes the
     /// default of the process. A `kiq` and a worker start their app by themselves; this finds what is wrong before the
     /// first of them.
     ///
@@ -101,11 +102,16 @@ impl App {
         Ok(Started { registry, queues })
     }
 
-    /// The queues of `with_queue`, the default one, and those that registered tasks name.
+    /// The queues of `with_queue`, those that registered tasks go to, and the default one if somebody named it.
+    ///
+    /// Who only sends names neither tasks nor queues, and sends to the default one. Anybody else who does not use it
+    /// leaves it alone: it may be another app's, whose tasks would be unknown here.
     fn queues_of(&self, registry: &Registry) -> Vec<QueueSpec> {
         let mut queues = self.config.queues.clone();
-        let mut named: Vec<&str> =
-            registry.iter().map(|def| self.queue_of(def)).chain([self.default_queue()]).collect();
+        let mut named: Vec<&str> = registry.iter().map(|def| self.queue_of(def)).collect();
+        if self.config.default_queue.is_some() || (named.is_empty() && queues.is_empty()) {
+            named.push(self.default_queue());
+        }
         named.sort_unstable();
         named.dedup();
         named.retain(|name| self.queue_spec(name).is_none());
@@ -196,7 +202,7 @@ impl App {
     /// assert!(app.queues().is_empty());
     /// app.startup().await?;
     /// let names: Vec<_> = app.queues().iter().map(QueueSpec::name).collect();
-    /// assert_eq!(names, ["mail", "taskq"]);
+    /// assert_eq!(names, ["mail"]);
     /// # Ok(()) }
     /// ```
     pub fn queues(&self) -> &[QueueSpec] {
