@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 use taskq::{
-    BoxFuture, Broker, BrokerError, Capabilities, Consumer, FailureKind, Publish, QueueInfo, WorkerError, prelude::*,
+    BoxFuture, Broker, BrokerError, Capabilities, Consumer, KiqError, Publish, QueueInfo, WorkerError, prelude::*,
 };
 
 struct Pool;
@@ -112,11 +112,22 @@ async fn a_worker_without_a_state_that_its_tasks_take_does_not_start() {
 }
 
 #[tokio::test]
-async fn an_app_that_runs_its_tasks_itself_fails_only_the_task_that_lacks_its_state() {
+async fn an_app_that_runs_its_tasks_itself_refuses_only_the_task_that_lacks_its_state() {
     let app = InMemoryBroker::new().into_app();
-    let failure = query.kiq().on(&app).await.unwrap().wait_result().await.unwrap().into_value().unwrap_err();
-    assert_eq!(failure.kind, FailureKind::Error);
-    assert!(failure.message.contains("State<setup::Pool>"), "{failure}");
+    app.startup().await.unwrap();
+    let error = query.kiq().on(&app).await.unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, KiqError::Unsupported { .. }), "{text}");
+    for part in ["setup::query", "State<setup::Pool>", ".with_state("] {
+        assert!(text.contains(part), "{part} is not in: {text}");
+    }
+    assert!(retried.kiq().on(&app).await.unwrap().wait_result().await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn an_app_that_leaves_its_tasks_to_others_needs_no_state_of_theirs() {
+    let app = InMemoryBroker::new().without_worker().into_app();
+    query.kiq().on(&app).await.unwrap();
 }
 
 #[tokio::test]

@@ -406,6 +406,10 @@ impl Submission {
                 return Err(KiqError::Broker { task: task.into(), source: BrokerError::other(text) });
             }
         }
+        if let Some(reason) = app.unready(&task) {
+            let what = format!("a parameter that this app cannot give: {reason}");
+            return Err(KiqError::Unsupported { task: task.into(), what });
+        }
         app.run_embedded();
         let publish = |message: Message| -> BoxFuture<'_, _> {
             let checked = self.check_onion(app, &message, &id);

@@ -7,11 +7,15 @@ use crate::{
     registry::Registry,
     task::TaskDef,
 };
+use std::collections::HashMap;
 
 /// What starting has found out.
 pub(super) struct Started {
     registry: Registry,
     queues: Vec<QueueSpec>,
+    /// Tasks that this app would run by itself and cannot, and why. A worker that is started by hand says so at its start;
+    /// here a test of some tasks need not provide for all the others that are linked into it.
+    unready: HashMap<&'static str, String>,
 }
 
 impl App {
@@ -99,7 +103,21 @@ impl App {
             results.startup().await?;
         }
         self.make_default_if_first();
-        Ok(Started { registry, queues })
+        let unready = self.unready_of(&registry);
+        Ok(Started { registry, queues, unready })
+    }
+
+    fn unready_of(&self, registry: &Registry) -> HashMap<&'static str, String> {
+        let unready = |def: &TaskDef| Some((def.name, (def.check)(self.state()).err()?.to_string()));
+        match self.broker().embedded_concurrency(self.default_queue()) {
+            Some(_) => registry.iter().filter_map(unready).collect(),
+            None => HashMap::new(),
+        }
+    }
+
+    /// Why a task that this app would run by itself cannot run. `None` too before the app has started.
+    pub(crate) fn unready(&self, task: &str) -> Option<&str> {
+        self.live.started.get()?.unready.get(task).map(String::as_str)
     }
 
     /// The queues of `with_queue`, those that registered tasks go to, and the default one if somebody named it.
