@@ -65,12 +65,13 @@ pub(crate) async fn declare(channel: &Channel, spec: &QueueSpec) -> Result<(), E
     if spec.is_dead_letters() {
         return declare_dead_letters(channel, spec.name()).await;
     }
-    declare_dead_letters(channel, &spec.dead_letter_name()).await?;
-    bind(channel, &spec.dead_letter_name(), DEAD_LETTERS, spec.name()).await?;
+    // First, so that a queue that is not there, or is another, leaves no dead-letter queue behind.
     match spec.kind() {
         QueueKind::Existing => check(channel, spec.name()).await.map(drop)?,
         _ => queue(channel, spec.name(), arguments(spec)).await?,
     }
+    declare_dead_letters(channel, &spec.dead_letter_name()).await?;
+    bind(channel, &spec.dead_letter_name(), DEAD_LETTERS, spec.name()).await?;
     bind_to_delays(channel, spec.name()).await
 }
 
