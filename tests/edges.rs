@@ -169,13 +169,24 @@ async fn ids_of_the_callers_own_may_look_like_anything_that_is_allowed(stage: St
     }
 }
 
-async fn a_task_that_expires_before_its_delay_or_its_retry_is_over_is_not_run(stage: Stage) {
+async fn a_task_that_expires_before_its_delay_is_over_is_refused(stage: Stage) {
     let app = stage.start(app_of(&stage)).await;
-    let late = perishable.kiq().delay("700ms").on(&app).await.unwrap();
+    for (kiq, limits) in [
+        (perishable.kiq().delay("700ms"), ["400ms", "700ms"]),
+        (perishable.kiq().delay("1h").expires("10m"), ["10m", "1h"]),
+        (perishable.kiq().delay("2m").expires("2m"), ["2m", "2m"]),
+    ] {
+        let error = kiq.on(&app).await.unwrap_err();
+        let text = error.to_string();
+        assert!(matches!(error, KiqError::Invalid { option: "expires", .. }), "{text}");
+        assert!(limits.iter().all(|limit| text.contains(limit)), "{text}");
+    }
+}
+
+async fn a_task_that_expires_before_its_retry_is_due_is_not_run_again(stage: Stage) {
+    let app = stage.start(app_of(&stage)).await;
     let in_time = perishable.kiq().delay("700ms").expires("1h").on(&app).await.unwrap();
     let failing = fail.kiq().expires("250ms").on(&app).await.unwrap();
-    let result = late.wait_result().await.unwrap();
-    assert_eq!((result.status(), result.attempts()), (TaskStatus::Expired, 0));
     assert!(in_time.wait_result().await.unwrap().is_ok());
     let result = failing.wait_result().await.unwrap();
     assert_eq!((result.status(), result.attempts()), (TaskStatus::Expired, 1));
@@ -186,7 +197,8 @@ on_both! {
     bodies_of_exactly_a_mebibyte_work_and_one_byte_more_is_refused,
     labels_at_their_limit_arrive_as_they_were_given,
     ids_of_the_callers_own_may_look_like_anything_that_is_allowed,
-    a_task_that_expires_before_its_delay_or_its_retry_is_over_is_not_run,
+    a_task_that_expires_before_its_delay_is_over_is_refused,
+    a_task_that_expires_before_its_retry_is_due_is_not_run_again,
 }
 
 async fn no_more_plain_functions_run_at_once_than_there_are_cores(stage: Stage) {

@@ -2,9 +2,12 @@
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use std::num::NonZeroU16;
+use std::{
+    num::NonZeroU16,
+    sync::{Arc, Mutex},
+};
 use taskq::{
-    BoxFuture, Broker, BrokerError, Capabilities, Consumer, FailureKind, Publish, QueueInfo, WorkerError, prelude::*,
+    BoxFuture, Broker, BrokerError, Capabilities, Consumer, KiqError, Publish, QueueInfo, WorkerError, prelude::*,
 };
 
 struct Pool;
@@ -46,6 +49,55 @@ impl Broker for Plain {
     }
 }
 
+/// A broker that notes what a worker asks of it.
+struct Noting(InMemoryBroker, Arc<Mutex<Vec<&'static str>>>);
+
+impl Noting {
+    fn note(&self, text: &'static str) {
+        self.1.lock().unwrap().push(text);
+    }
+}
+
+impl Broker for Noting {
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
+    }
+    fn declare<'a>(&'a self, queue: &'a QueueSpec) -> BoxFuture<'a, Result<(), BrokerError>> {
+        self.0.declare(queue)
+    }
+    fn prepare_delays(&self) -> BoxFuture<'_, Result<(), BrokerError>> {
+        self.note("prepare delays");
+        self.0.prepare_delays()
+    }
+    fn publish(&self, message: Publish) -> BoxFuture<'_, Result<(), BrokerError>> {
+        self.0.publish(message)
+    }
+    fn consume<'a>(
+        &'a self,
+        queue: &'a QueueSpec,
+        prefetch: NonZeroU16,
+    ) -> BoxFuture<'a, Result<Consumer, BrokerError>> {
+        self.note("consume");
+        self.0.consume(queue, prefetch)
+    }
+    fn inspect<'a>(&'a self, queue: &'a str) -> BoxFuture<'a, Result<QueueInfo, BrokerError>> {
+        self.0.inspect(queue)
+    }
+    fn close(&self) -> BoxFuture<'_, Result<(), BrokerError>> {
+        self.0.close()
+    }
+}
+
+#[tokio::test]
+async fn a_worker_whose_tasks_are_retried_makes_delays_ready_before_it_consumes() {
+    let notes = Arc::new(Mutex::new(Vec::new()));
+    let app = Noting(InMemoryBroker::new(), notes.clone()).with_state(Pool);
+    app.startup().await.unwrap();
+    assert!(notes.lock().unwrap().is_empty(), "who only sends pays for delays when it delays");
+    app.worker().run_until(async {}).await.unwrap();
+    assert_eq!(*notes.lock().unwrap(), ["prepare delays", "consume"]);
+}
+
 #[tokio::test]
 async fn a_worker_without_a_state_that_its_tasks_take_does_not_start() {
     let app = InMemoryBroker::new().without_worker().into_app();
@@ -60,11 +112,22 @@ async fn a_worker_without_a_state_that_its_tasks_take_does_not_start() {
 }
 
 #[tokio::test]
-async fn an_app_that_runs_its_tasks_itself_fails_only_the_task_that_lacks_its_state() {
+async fn an_app_that_runs_its_tasks_itself_refuses_only_the_task_that_lacks_its_state() {
     let app = InMemoryBroker::new().into_app();
-    let failure = query.kiq().on(&app).await.unwrap().wait_result().await.unwrap().into_value().unwrap_err();
-    assert_eq!(failure.kind, FailureKind::Error);
-    assert!(failure.message.contains("State<setup::Pool>"), "{failure}");
+    app.startup().await.unwrap();
+    let error = query.kiq().on(&app).await.unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, KiqError::Unsupported { .. }), "{text}");
+    for part in ["setup::query", "State<setup::Pool>", ".with_state("] {
+        assert!(text.contains(part), "{part} is not in: {text}");
+    }
+    assert!(retried.kiq().on(&app).await.unwrap().wait_result().await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn an_app_that_leaves_its_tasks_to_others_needs_no_state_of_theirs() {
+    let app = InMemoryBroker::new().without_worker().into_app();
+    query.kiq().on(&app).await.unwrap();
 }
 
 #[tokio::test]

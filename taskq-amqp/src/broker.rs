@@ -202,6 +202,10 @@ impl Broker for AmqpBroker {
         Box::pin(async move { self.engine()?.declare(queue.clone()).await })
     }
 
+    fn prepare_delays(&self) -> BoxFuture<'_, Result<(), BrokerError>> {
+        Box::pin(async move { self.engine()?.prepare_delays().await })
+    }
+
     fn publish(&self, message: Publish) -> BoxFuture<'_, Result<(), BrokerError>> {
         Box::pin(async move { self.engine()?.publish(message).await })
     }

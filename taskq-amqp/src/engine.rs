@@ -5,6 +5,7 @@ use crate::{
     config::Config,
     consumer::{Subscriber, subscribe},
     error,
+    levels::Levels,
     link::{Link, Patience, Role},
     publisher::Publisher,
     runtime::Runtime,
@@ -41,6 +42,7 @@ pub(crate) struct Engine {
     consuming: Link,
     publisher: Publisher,
     subscriber: Subscriber,
+    levels: Arc<Levels>,
     /// Attempts to connect.
     dials: TaskTracker,
     /// What closing waits for.
@@ -64,7 +66,8 @@ impl Engine {
             Ok::<Link, BrokerError>(link)
         };
         let (publishing, consuming) = (link(Role::Publish)?, link(Role::Consume)?);
-        let (publisher, lanes) = Publisher::start(publishing.clone(), &servers, &runtime)?;
+        let levels = Arc::default();
+        let (publisher, lanes) = Publisher::start(publishing.clone(), &levels, &servers, &runtime)?;
         let subscriber = Subscriber {
             link: consuming.clone(),
             declared: Arc::default(),
@@ -72,7 +75,7 @@ impl Engine {
             closing: CancellationToken::new(),
         };
         let (lanes, is_closed) = (Mutex::new(lanes), AtomicBool::new(false));
-        Ok(Engine { runtime, publishing, consuming, publisher, subscriber, dials, lanes, is_closed })
+        Ok(Engine { runtime, publishing, consuming, publisher, subscriber, levels, dials, lanes, is_closed })
     }
 
     fn check_open(&self) -> Result<(), BrokerError> {
@@ -89,6 +92,17 @@ impl Engine {
             answered(&session, spec.name(), declaring).await?;
             declared.remember(&spec);
             Ok(())
+        };
+        self.runtime.run(declare).await
+    }
+
+    /// Declares what delayed messages pass.
+    pub(crate) async fn prepare_delays(&self) -> Result<(), BrokerError> {
+        self.check_open()?;
+        let (link, levels) = (self.publishing.clone(), self.levels.clone());
+        let declare = async move {
+            let session = link.session(PATIENCE).await?;
+            answered(&session, "taskq.v1.delay", levels.declare(&session)).await
         };
         self.runtime.run(declare).await
     }

@@ -6,7 +6,7 @@ use crate::{
     address::Address,
     dial::Dialer,
     error::Failure,
-    session::{Events, Session},
+    session::{Events, Line, Session},
 };
 use lapin::Connection;
 use std::{sync::Arc, time::Duration};
@@ -133,6 +133,22 @@ impl Link {
             Phase::Down(Some(failure)) | Phase::Refused(failure) => Some(failure.clone().into()),
             Phase::Closed => Some(BrokerError::Closed),
             _ => None,
+        }
+    }
+
+    /// Why a message was not even handed over in time, when that time ended while `doing`. `servers` are host and port of
+    /// all of them.
+    pub(crate) fn overdue(&self, servers: &str, doing: &str) -> BrokerError {
+        let Some(session) = self.present() else {
+            let source = Some("no connection was there in time".into());
+            return self.failure().unwrap_or(BrokerError::Unreachable { address: servers.to_owned(), source });
+        };
+        match &*session.line().borrow() {
+            Line::Blocked { reason } => BrokerError::Blocked { reason: reason.clone() },
+            _ => BrokerError::other(format!(
+                "the time for the message ended while {doing} at {}; try again, or give it more time with `.within(..)`",
+                session.address
+            )),
         }
     }
 

@@ -65,12 +65,13 @@ pub(crate) async fn declare(channel: &Channel, spec: &QueueSpec) -> Result<(), E
     if spec.is_dead_letters() {
         return declare_dead_letters(channel, spec.name()).await;
     }
-    declare_dead_letters(channel, &spec.dead_letter_name()).await?;
-    bind(channel, &spec.dead_letter_name(), DEAD_LETTERS, spec.name()).await?;
+    // First, so that a queue that is not there, or is another, leaves no dead-letter queue behind.
     match spec.kind() {
         QueueKind::Existing => check(channel, spec.name()).await.map(drop)?,
         _ => queue(channel, spec.name(), arguments(spec)).await?,
     }
+    declare_dead_letters(channel, &spec.dead_letter_name()).await?;
+    bind(channel, &spec.dead_letter_name(), DEAD_LETTERS, spec.name()).await?;
     bind_to_delays(channel, spec.name()).await
 }
 
@@ -117,8 +118,9 @@ async fn declare_common(channel: &Channel) -> Result<(), Error> {
     exchange(channel, DELIVER, ExchangeKind::Topic, caught()).await
 }
 
-/// Declares the levels that a delayed message passes.
-pub(crate) async fn declare_levels(channel: &Channel) -> Result<(), Error> {
+/// Declares the levels that a delayed message passes, on a channel of its own.
+pub(crate) async fn declare_levels(session: &Session) -> Result<(), Error> {
+    let channel = &session.channel().await?;
     declare_common(channel).await?;
     // From the last level to the first, so that nothing leads to what is not there yet.
     for bit in 0..LEVELS {
@@ -133,6 +135,7 @@ pub(crate) async fn declare_levels(channel: &Channel) -> Result<(), Error> {
         let (from, to, key) = (level.into(), next.into(), delay::passed_key(bit).into());
         channel.exchange_bind(to, from, key, ExchangeBindOptions::default(), FieldTable::default()).await?;
     }
+    done(channel).await;
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! What a server of one's own is needed for: a power cut, and an alarm.
+//! What a server of one's own is needed for: a first delay, a power cut, and an alarm.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -15,8 +15,25 @@ use tokio::time::timeout;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_server_keeps_what_it_confirmed_and_an_alarm_stops_publishing_alone() {
     let mut node = Node::start().await;
+    a_first_delay_that_has_no_time_for_its_queues_says_so_and_declares_them_for_the_next(&node).await;
     confirmed_messages_survive_a_killed_server(&mut node).await;
     at_an_alarm_publishing_is_blocked_and_settling_goes_on(&node).await;
+}
+
+async fn a_first_delay_that_has_no_time_for_its_queues_says_so_and_declares_them_for_the_next(node: &Node) {
+    let queue = unique("first");
+    let broker = AmqpBroker::new(node.url());
+    broker.declare(&QueueSpec::new(&queue)).await.unwrap();
+    let hasty = to(&queue, 0).delay(Some(Duration::from_secs(3600))).within(Duration::from_millis(50));
+    let error = broker.publish(hasty).await.unwrap_err();
+    assert!(error.is_retryable(), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains("declar") && text.contains("delay") && text.contains("within"), "{text}");
+
+    eventually("the last delay queue is declared", async || rabbit::exists(&node.url(), "taskq.v1.delay.27").await)
+        .await;
+    broker.publish(to(&queue, 1).delay(Some(Duration::from_secs(3600)))).await.unwrap();
+    broker.close().await.unwrap();
 }
 
 async fn confirmed_messages_survive_a_killed_server(node: &mut Node) {

@@ -40,6 +40,7 @@ async fn a_queue_of_somebody_else_is_used_as_it_is_delays_and_dead_letters_inclu
         let spec = QueueSpec::new(&queue).existing();
         let missing = broker.declare(&spec).await.unwrap_err();
         assert!(matches!(missing, BrokerError::Unroutable { .. }), "{missing:?}");
+        assert_eq!(rabbit::exists(&amqp_url(), &spec.dead_letter_name()).await, None, "a typo leaves nothing behind");
         rabbit::declare(&amqp_url(), &queue, &[("x-max-length", AMQPValue::LongInt(17))]).await;
         broker.declare(&spec).await.unwrap();
         broker.publish(to(&queue, 1).delay(Some(Duration::from_millis(100)))).await.unwrap();

@@ -356,6 +356,25 @@ pub trait Broker: Send + Sync + 'static {
     /// queues, [`BrokerError::Closed`] after [`Broker::close`], and whatever keeps it from connecting.
     fn declare<'a>(&'a self, queue: &'a QueueSpec) -> BoxFuture<'a, Result<(), BrokerError>>;
 
+    /// Makes ready what delayed messages need, so that the first of them does not wait for it. A worker asks for it before
+    /// it consumes, if one of its tasks may be retried. Resolves when that is done; calling it again does nothing. By
+    /// default there is nothing to do.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), taskq::BrokerError> {
+    /// # use taskq::{Broker, InMemoryBroker};
+    /// # let broker = InMemoryBroker::new();
+    /// broker.prepare_delays().await?; // now, and not within the first delayed `kiq`
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// The server refuses it, [`BrokerError::Closed`] after [`Broker::close`], and whatever keeps it from connecting.
+    fn prepare_delays(&self) -> BoxFuture<'_, Result<(), BrokerError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Resolves when the broker has taken the message over, within [`Publish::within`]. Dropping the future leaves open
     /// whether the message was taken.
     ///
@@ -499,6 +518,9 @@ impl<B: Broker + ?Sized> Broker for Arc<B> {
     }
     fn declare<'a>(&'a self, queue: &'a QueueSpec) -> BoxFuture<'a, Result<(), BrokerError>> {
         (**self).declare(queue)
+    }
+    fn prepare_delays(&self) -> BoxFuture<'_, Result<(), BrokerError>> {
+        (**self).prepare_delays()
     }
     fn publish(&self, message: Publish) -> BoxFuture<'_, Result<(), BrokerError>> {
         (**self).publish(message)

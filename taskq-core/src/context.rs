@@ -371,8 +371,8 @@ pub trait FromContext: Sized + Send {
     /// The run counts as failed with this error.
     fn from_context(ctx: &TaskContext) -> impl Future<Output = Result<Self, BoxError>> + Send;
 
-    /// Whether the app has what this needs. Asked once, when a worker starts; by default it is not known, and the
-    /// answer is yes.
+    /// Whether the app has what this needs. Asked once, when a worker starts, and when an app starts that runs its
+    /// tasks itself: that one refuses the `kiq` of the task. By default it is not known, and the answer is yes.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

@@ -99,7 +99,7 @@ impl<T: Task> Kiq<T> {
 
     /// Not to be run later than this after now: it ends as expired instead. Counts from the submission, a delay
     /// included. Without it, the task's own `expires`; without that, never. Text that is not a duration is
-    /// [`KiqError::Invalid`] when awaited.
+    /// [`KiqError::Invalid`] when awaited, and so is one that is over when the delay is.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
@@ -371,6 +371,17 @@ impl Submission {
         {
             return invalid("queue", format!("{:?} {reason}", self.queue));
         }
+        if let (Some(eta), Some(expires)) = (message.eta, message.expires)
+            && expires <= eta
+        {
+            let after = |moment| humantime::format_duration(message.created.until(moment));
+            let reason = format!(
+                "it would expire after {}, and is not to be run before {} have passed: both count from now",
+                after(expires),
+                after(eta)
+            );
+            return invalid("expires", reason);
+        }
         if message.check && app.results().is_none() {
             return unsupported("an id of its own (`task_id`), which needs a result backend".into());
         }
@@ -405,6 +416,10 @@ impl Submission {
                 );
                 return Err(KiqError::Broker { task: task.into(), source: BrokerError::other(text) });
             }
+        }
+        if let Some(reason) = app.unready(&task) {
+            let what = format!("a parameter that this app cannot give: {reason}");
+            return Err(KiqError::Unsupported { task: task.into(), what });
         }
         app.run_embedded();
         let publish = |message: Message| -> BoxFuture<'_, _> {

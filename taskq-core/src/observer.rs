@@ -58,7 +58,8 @@ pub enum Event<'a> {
         /// Its queue.
         queue: &'a str,
     },
-    /// A run ended, and it was decided what follows.
+    /// A run ended, and it was decided what follows. What ends without a run has no such event, only its settlement: a
+    /// task that has expired, one of an unknown name, a message that cannot be read.
     Finished {
         /// The message.
         message: &'a Message,

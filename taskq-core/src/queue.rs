@@ -26,6 +26,12 @@ pub enum QueueKind {
     Existing,
 }
 
+impl QueueKind {
+    fn or_classic(self) -> Self {
+        if self == QueueKind::Existing { self } else { QueueKind::Classic }
+    }
+}
+
 /// A queue: its name and what it must be able to do.
 ///
 /// ```
@@ -64,7 +70,7 @@ impl QueueSpec {
     /// assert_eq!(QueueSpec::new("thumbnails").classic().kind(), QueueKind::Classic);
     /// ```
     pub fn classic(mut self) -> Self {
-        self.kind = QueueKind::Classic;
+        self.kind = self.kind.or_classic();
         self
     }
 
@@ -77,12 +83,13 @@ impl QueueSpec {
     /// assert_eq!((mail.kind(), mail.highest_priority()), (QueueKind::Classic, Some(10)));
     /// ```
     pub fn priorities(mut self, highest: u8) -> Self {
-        self.kind = QueueKind::Classic;
+        self.kind = self.kind.or_classic();
         self.priorities = Some(highest);
         self
     }
 
-    /// Somebody else declares this queue: taskq checks that it exists and uses it as it is. To be said last.
+    /// Somebody else declares this queue: taskq checks that it exists and uses it as it is. `priorities`,
+    /// before or after it, tells what that queue can do.
     ///
     /// ```
     /// use taskq::{QueueKind, QueueSpec};
@@ -103,7 +110,7 @@ impl QueueSpec {
     /// let app = InMemoryBroker::new().with_queue(QueueSpec::new("mail"));
     /// app.startup().await?;
     /// let names: Vec<&str> = app.queues().iter().map(QueueSpec::name).collect();
-    /// assert_eq!(names, ["mail", "taskq"]);
+    /// assert_eq!(names, ["mail"]);
     /// # Ok(()) }
     /// ```
     pub fn name(&self) -> &str {
@@ -208,6 +215,13 @@ impl QueueSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_queue_of_somebody_else_stays_one_whatever_is_said_after() {
+        let first = QueueSpec::new("q").existing();
+        assert_eq!(first.clone().priorities(5), QueueSpec::new("q").priorities(5).existing());
+        assert_eq!(first.clone().classic(), first);
+    }
 
     #[test]
     fn names_that_rabbitmq_or_taskq_would_trip_over_are_refused() {

@@ -3,7 +3,7 @@
 mod support;
 
 use std::time::Duration;
-use support::{HUNG, Server, TTL, ended, eventually, record};
+use support::{HUNG, Server, TTL, connections, ended, eventually, record};
 use taskq_core::{ResultBackend, ResultError, TaskId};
 use taskq_redis_results::RedisResults;
 use tokio::time::{Instant, sleep, timeout};
@@ -228,10 +228,4 @@ async fn a_server_that_lets_in_and_takes_no_writes_is_not_stormed() {
     assert!((2..=20).contains(&made), "{made} connections within the 5 seconds of one command");
     let _: () = redis::cmd("REPLICAOF").arg("NO").arg("ONE").query_async(&mut operator).await.unwrap();
     ended(async { while results.store(&TaskId::new(), &record(0), TTL).await.is_err() {} }).await;
-}
-
-async fn connections(operator: &mut redis::aio::MultiplexedConnection) -> u64 {
-    let stats: String = redis::cmd("INFO").arg("stats").query_async(operator).await.unwrap();
-    let line = stats.lines().find_map(|line| line.strip_prefix("total_connections_received:")).unwrap();
-    line.trim().parse().unwrap()
 }

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     error,
+    levels::Levels,
     link::Link,
     session::{Line, Session},
     wire,
@@ -47,8 +48,8 @@ pub(super) struct Setup {
     pub(super) link: Link,
     /// Host and port of the servers, for errors.
     pub(super) servers: Arc<str>,
-    /// Whether delayed messages pass here, so that their levels must exist.
-    pub(super) has_delays: bool,
+    /// Given where delayed messages pass, so that their levels must exist.
+    pub(super) levels: Option<Arc<Levels>>,
     pub(super) closing: CancellationToken,
 }
 
@@ -121,24 +122,31 @@ impl Lane {
         self.alarm = Some(self.alarm.map_or(moment, |alarm| alarm.min(moment)));
     }
 
-    /// Opens a channel as soon as there is a connection. Meanwhile messages come, and their time runs out. `None` when
-    /// no message is left.
+    /// Opens a channel as soon as there is a connection. Meanwhile messages come, and their time runs out; the channel is
+    /// for the next ones then. `None` if there will be none.
     async fn open(&mut self) -> Option<Opened> {
-        let opening = open_channel(self.setup.link.clone(), self.setup.has_delays);
+        let opening = open_channel(self.setup.link.clone(), self.setup.levels.clone());
         tokio::pin!(opening);
-        while !self.waiting.is_empty() || !self.parked.is_empty() {
-            let alarm = self.alarm.unwrap_or_else(Instant::now);
+        loop {
+            let alarm = self.alarm;
             tokio::select! {
                 opened = &mut opening => match opened {
                     Ok(opened) => return Some(opened),
-                    Err(error) => self.fail_all(|_| error::again(&error)),
+                    Err(error) => {
+                        self.fail_all(|_| error::again(&error));
+                        return None;
+                    }
                 },
                 Some(job) = self.jobs.recv() => self.accept(job),
-                () = self.setup.closing.cancelled() => self.fail_all(|_| BrokerError::Closed),
-                () = sleep_until(alarm.into()) => self.tend(&Line::Dead),
+                () = self.setup.closing.cancelled() => {
+                    self.fail_all(|_| BrokerError::Closed);
+                    return None;
+                }
+                () = sleep_until(alarm.unwrap_or_else(Instant::now).into()), if alarm.is_some() => {
+                    self.tend(&Line::Dead);
+                }
             }
         }
-        None
     }
 
     /// Publishes on this channel until it dies.
@@ -297,10 +305,13 @@ impl Lane {
             _ if job.nacks > 0 => BrokerError::Full { queue },
             Line::Blocked { reason } => BrokerError::Blocked { reason: reason.clone() },
             Line::Open => BrokerError::Blocked { reason: "too many messages wait for their confirmation".into() },
-            Line::Dead => {
-                let unreachable = BrokerError::Unreachable { address: self.setup.servers.to_string(), source: None };
-                self.setup.link.failure().unwrap_or(unreachable)
-            }
+            Line::Dead => self.setup.link.overdue(
+                &self.setup.servers,
+                match self.setup.levels {
+                    Some(_) => "its delay queues were being declared",
+                    None => "a channel was being opened",
+                },
+            ),
         }
     }
 

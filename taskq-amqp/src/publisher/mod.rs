@@ -7,7 +7,7 @@ mod targets;
 mod verdicts;
 mod window;
 
-use crate::{error, link::Link, runtime::Runtime};
+use crate::{error, levels::Levels, link::Link, runtime::Runtime};
 use futures_util::future::join_all;
 use job::{Job, Outcome, Room};
 use lane::{Lane, Setup};
@@ -59,6 +59,7 @@ pub(crate) struct Publisher {
 impl Publisher {
     pub(crate) fn start(
         link: Link,
+        levels: &Arc<Levels>,
         servers: &str,
         runtime: &Runtime,
     ) -> Result<(Publisher, Vec<JoinHandle<()>>), BrokerError> {
@@ -69,14 +70,14 @@ impl Publisher {
             let setup = Setup {
                 link: link.clone(),
                 servers: servers.into(),
-                has_delays: number == DIRECT_LANES,
+                levels: (number == DIRECT_LANES).then(|| levels.clone()),
                 closing: closing.clone(),
             };
             running.push(runtime.spawn(Lane::new(setup, jobs).run())?);
             lanes.push(lane);
         }
         let publisher = Publisher {
-            targets: Targets::new(link.clone()),
+            targets: Targets::new(link.clone(), servers),
             link,
             lanes,
             count: Arc::new(Semaphore::new(MAX_UNCONFIRMED)),

@@ -2,9 +2,9 @@
 
 use crate::{
     error,
+    levels::Levels,
     link::{Link, Patience},
     session::Session,
-    topology,
 };
 use lapin::{Channel, options::ConfirmSelectOptions};
 use std::{sync::Arc, time::Duration};
@@ -16,11 +16,11 @@ const REOPEN: Duration = Duration::from_millis(200);
 
 pub(super) type Opened = (Arc<Session>, Arc<Channel>);
 
-/// Opens a channel on the present connection or the next ones, until one opens.
-pub(super) async fn open_channel(link: Link, has_delays: bool) -> Result<Opened, BrokerError> {
+/// Opens a channel on the present connection or the next ones, until one opens. `levels` are declared before, if given.
+pub(super) async fn open_channel(link: Link, levels: Option<Arc<Levels>>) -> Result<Opened, BrokerError> {
     loop {
         let session = link.session(Patience::Endless).await?;
-        match session.guard(confirming_channel(&session, has_delays)).await {
+        match session.guard(confirming_channel(&session, levels.as_deref())).await {
             Ok(channel) => return Ok((session, Arc::new(channel))),
             Err(error) if session.is_dead() => tracing::debug!(%error, "the connection died before a channel was open"),
             Err(error) => {
@@ -35,11 +35,11 @@ pub(super) async fn open_channel(link: Link, has_delays: bool) -> Result<Opened,
     }
 }
 
-async fn confirming_channel(session: &Session, has_delays: bool) -> Result<Channel, lapin::Error> {
-    let channel = session.channel().await?;
-    if has_delays {
-        topology::declare_levels(&channel).await?;
+async fn confirming_channel(session: &Session, levels: Option<&Levels>) -> Result<Channel, lapin::Error> {
+    if let Some(levels) = levels {
+        levels.declare(session).await?;
     }
+    let channel = session.channel().await?;
     channel.confirm_select(ConfirmSelectOptions::default()).await?;
     Ok(channel)
 }

@@ -4,7 +4,7 @@ use crate::{
     error,
     link::{Link, Patience},
     runtime::Runtime,
-    session::{Line, Session},
+    session::Session,
     topology,
 };
 use std::{
@@ -22,6 +22,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Queues that were seen to be ready for delayed messages, once per connection.
 pub(super) struct Targets {
     link: Link,
+    /// Host and port of the servers, for errors.
+    servers: String,
     known: Mutex<Known>,
 }
 
@@ -32,8 +34,8 @@ struct Known {
 }
 
 impl Targets {
-    pub(super) fn new(link: Link) -> Targets {
-        Targets { link, known: Mutex::default() }
+    pub(super) fn new(link: Link, servers: &str) -> Targets {
+        Targets { link, servers: servers.to_owned(), known: Mutex::default() }
     }
 
     /// # Errors
@@ -44,7 +46,7 @@ impl Targets {
         }
         match runtime.by(deadline, self.ask(queue, runtime))?.await {
             Ok(answer) => answer,
-            Err(_) => Err(self.no_answer()),
+            Err(_) => Err(self.link.overdue(&self.servers, "the delays of its queue were being declared")),
         }
     }
 
@@ -68,15 +70,6 @@ impl Targets {
                 }
             }
         }
-    }
-
-    fn no_answer(&self) -> BrokerError {
-        let blocked = self.link.present().and_then(|session| match &*session.line().borrow() {
-            Line::Blocked { reason } => Some(BrokerError::Blocked { reason: reason.clone() }),
-            _ => None,
-        });
-        let silent = || BrokerError::Unreachable { address: "the given servers".into(), source: None };
-        blocked.or_else(|| self.link.failure()).unwrap_or_else(silent)
     }
 
     fn is_known(&self, session: &Session, queue: &str) -> bool {

@@ -74,3 +74,12 @@ pub async fn take_out(url: &str, queue: &str, routing_key: &str) -> usize {
     connection.close(200, "done".into()).await.unwrap();
     taken
 }
+
+/// Whether there is a queue of this name: something if so, for `eventually`.
+pub async fn exists(url: &str, queue: &str) -> Option<()> {
+    let (connection, channel) = channel(url).await;
+    let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::durable() };
+    let seen = channel.queue_declare(queue.into(), options, FieldTable::default()).await;
+    connection.close(200, "done".into()).await.unwrap();
+    seen.ok().map(drop)
+}

@@ -273,6 +273,10 @@ impl<B: Broker> Broker for FlakyBroker<B> {
         self.broker.declare(queue)
     }
 
+    fn prepare_delays(&self) -> BoxFuture<'_, Result<(), BrokerError>> {
+        self.broker.prepare_delays()
+    }
+
     fn publish(&self, message: Publish) -> BoxFuture<'_, Result<(), BrokerError>> {
         Box::pin(self.publish_or_fail(message))
     }

@@ -78,7 +78,7 @@ impl App {
         })
     }
 
-    /// The queue of tasks that name none, instead of `taskq`.
+    /// The queue of tasks that name none, instead of `taskq`. Declared and consumed also if no registered task goes there.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -95,7 +95,7 @@ impl App {
     /// # Ok(()) }
     /// ```
     pub fn with_default_queue(self, name: impl Into<String>) -> Self {
-        self.with(|config| config.default_queue = name.into())
+        self.with(|config| config.default_queue = Some(name.into()))
     }
 
     /// Wraps every run. The first one added is outermost.

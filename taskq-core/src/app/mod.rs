@@ -61,7 +61,8 @@ struct Config {
     send_middleware: Vec<Arc<dyn SendMiddleware>>,
     observers: Vec<Arc<dyn Observer>>,
     queues: Vec<QueueSpec>,
-    default_queue: String,
+    /// What it was named, if it was.
+    default_queue: Option<String>,
     tasks: Vec<TaskDef>,
     content_type: ContentType,
     result_ttl: Duration,
@@ -101,7 +102,7 @@ impl App {
             send_middleware: Vec::new(),
             observers: Vec::new(),
             queues: Vec::new(),
-            default_queue: QUEUE.to_owned(),
+            default_queue: None,
             tasks: Vec::new(),
             content_type: ContentType::MessagePack,
             result_ttl: RESULT_TTL,
@@ -209,7 +210,7 @@ impl App {
     /// assert_eq!(app.with_default_queue("mail").default_queue(), "mail");
     /// ```
     pub fn default_queue(&self) -> &str {
-        &self.config.default_queue
+        self.config.default_queue.as_deref().unwrap_or(QUEUE)
     }
 
     /// The queue that `task` goes to, unless a call says otherwise.
@@ -232,7 +233,7 @@ impl App {
     /// # Ok(()) }
     /// ```
     pub fn queue_of(&self, task: &TaskDef) -> &str {
-        task.config.queue.unwrap_or(&self.config.default_queue)
+        task.config.queue.unwrap_or_else(|| self.default_queue())
     }
 
     /// The queue as this app declares it: by `with_queue`, or as the plain queue of a registered task.
@@ -301,7 +302,7 @@ impl fmt::Debug for App {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("App")
             .field("queues", &self.config.queues)
-            .field("default_queue", &self.config.default_queue)
+            .field("default_queue", &self.default_queue())
             .field("results", &self.config.results.is_some())
             .field("started", &self.live.started.initialized())
             .finish_non_exhaustive()

@@ -7,16 +7,21 @@ use crate::{
     registry::Registry,
     task::TaskDef,
 };
+use std::collections::HashMap;
 
 /// What starting has found out.
 pub(super) struct Started {
     registry: Registry,
     queues: Vec<QueueSpec>,
+    /// Tasks that this app would run by itself and cannot, and why. A worker that is started by hand says so at its start;
+    /// here a test of some tasks need not provide for all the others that are linked into it.
+    unready: HashMap<&'static str, String>,
 }
 
 impl App {
     /// Connects, declares the queues of the registered tasks and of `with_queue`, and checks that all that was asked
-    /// for can be had. Resolves when that is done; calling it again does nothing. The first app that starts becomes the
+    /// for can be had. The default queue is among them if a registered task names no queue, if `with_default_queue`
+    /// named it, or if the app has neither tasks nor queues, as one that only sends. Resolves when that is done; calling it again does nothing. The first app that starts becomes the
     /// default of the process. A `kiq` and a worker start their app by themselves; this finds what is wrong before the
     /// first of them.
     ///
@@ -98,14 +103,33 @@ impl App {
             results.startup().await?;
         }
         self.make_default_if_first();
-        Ok(Started { registry, queues })
+        let unready = self.unready_of(&registry);
+        Ok(Started { registry, queues, unready })
     }
 
-    /// The queues of `with_queue`, the default one, and those that registered tasks name.
+    fn unready_of(&self, registry: &Registry) -> HashMap<&'static str, String> {
+        let unready = |def: &TaskDef| Some((def.name, (def.check)(self.state()).err()?.to_string()));
+        match self.broker().embedded_concurrency(self.default_queue()) {
+            Some(_) => registry.iter().filter_map(unready).collect(),
+            None => HashMap::new(),
+        }
+    }
+
+    /// Why a task that this app would run by itself cannot run. `None` too before the app has started.
+    pub(crate) fn unready(&self, task: &str) -> Option<&str> {
+        self.live.started.get()?.unready.get(task).map(String::as_str)
+    }
+
+    /// The queues of `with_queue`, those that registered tasks go to, and the default one if somebody named it.
+    ///
+    /// Who only sends names neither tasks nor queues, and sends to the default one. Anybody else who does not use it
+    /// leaves it alone: it may be another app's, whose tasks would be unknown here.
     fn queues_of(&self, registry: &Registry) -> Vec<QueueSpec> {
         let mut queues = self.config.queues.clone();
-        let mut named: Vec<&str> =
-            registry.iter().map(|def| self.queue_of(def)).chain([self.default_queue()]).collect();
+        let mut named: Vec<&str> = registry.iter().map(|def| self.queue_of(def)).collect();
+        if self.config.default_queue.is_some() || (named.is_empty() && queues.is_empty()) {
+            named.push(self.default_queue());
+        }
         named.sort_unstable();
         named.dedup();
         named.retain(|name| self.queue_spec(name).is_none());
@@ -196,7 +220,7 @@ impl App {
     /// assert!(app.queues().is_empty());
     /// app.startup().await?;
     /// let names: Vec<_> = app.queues().iter().map(QueueSpec::name).collect();
-    /// assert_eq!(names, ["mail", "taskq"]);
+    /// assert_eq!(names, ["mail"]);
     /// # Ok(()) }
     /// ```
     pub fn queues(&self) -> &[QueueSpec] {

@@ -1,6 +1,6 @@
 //! What `kiq` says when a task could not be handed over.
 
-use super::{BoxError, BrokerError};
+use super::{BoxError, BrokerError, WorkerError};
 use crate::{handle::TaskHandle, id::TaskId};
 use std::fmt;
 
@@ -174,6 +174,7 @@ impl KiqError {
             | KiqError::Blocked { .. }
             | KiqError::Unknown { .. } => true,
             KiqError::Broker { source, .. } => source.is_retryable(),
+            KiqError::Startup { source, .. } => source.downcast_ref().is_some_and(WorkerError::is_retryable),
             _ => false,
         }
     }

@@ -14,6 +14,7 @@ pub(crate) use task::{Control, control_of};
 pub use worker::WorkerError;
 
 use crate::failure::TaskFailure;
+use std::{error::Error as _, fmt, iter::successors};
 
 /// An error of any kind, as handlers return it and `source()` keeps it.
 ///
@@ -48,6 +49,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Whatever can go wrong with taskq: one variant per boundary, so that `?` works across all of them.
 ///
+/// Its `Debug` is for people, since that is what a `main` that returns it prints: the text, and the causes below it.
+/// `{:#?}` shows the variant and its fields.
+///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> taskq::Result<()> {
@@ -70,7 +74,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// }
 /// # Ok(()) }
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// Handing a task over failed.
@@ -91,6 +95,41 @@ pub enum Error {
     /// The app or its worker could not start, or had to end.
     #[error(transparent)]
     Worker(#[from] WorkerError),
+}
+
+impl Error {
+    fn inner(&self) -> (&'static str, &dyn fmt::Debug) {
+        match self {
+            Error::Kiq(error) => ("Kiq", error),
+            Error::KiqMany(error) => ("KiqMany", error),
+            Error::Broker(error) => ("Broker", error),
+            Error::Result(error) => ("Result", error),
+            Error::Task(failure) => ("Task", failure),
+            Error::Worker(error) => ("Worker", error),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() {
+            let (variant, inner) = self.inner();
+            return f.debug_tuple(variant).field(inner).finish();
+        }
+        write!(f, "{self}")?;
+        let causes: Vec<String> = successors(self.source(), |&cause| cause.source()).map(ToString::to_string).collect();
+        if !causes.is_empty() {
+            write!(f, "\n\nCaused by:")?;
+        }
+        for (number, cause) in causes.iter().enumerate() {
+            let cause = cause.replace('\n', "\n    ");
+            match causes.len() {
+                1 => write!(f, "\n    {cause}")?,
+                _ => write!(f, "\n    {number}: {cause}")?,
+            }
+        }
+        Ok(())
+    }
 }
 
 impl<R> From<KiqManyError<R>> for Error {

@@ -87,3 +87,20 @@ pub enum WorkerError {
         in_flight: usize,
     },
 }
+
+impl WorkerError {
+    /// Whether the same start may succeed later without anything being changed: a server that cannot be reached at present.
+    ///
+    /// ```
+    /// use taskq::{BrokerError, WorkerError};
+    /// let down = BrokerError::Unreachable { address: "localhost:5672".into(), source: None };
+    /// assert!(WorkerError::from(down).is_retryable() && !WorkerError::NoTasks.is_retryable());
+    /// ```
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            WorkerError::Broker(error) => error.is_retryable(),
+            WorkerError::Results(error) => error.is_retryable(),
+            _ => false,
+        }
+    }
+}

@@ -252,6 +252,9 @@ impl Worker {
         if !self.embedded {
             self.check(&plan)?;
         }
+        if self.app.tasks()?.iter().any(|def| def.config.retry > 0) {
+            self.app.broker().prepare_delays().await?;
+        }
         let _pause = (!self.embedded).then(|| self.app.embedded().pause());
         self.run(&plan, stop, now).await
     }

@@ -167,3 +167,10 @@ pub fn record(round: u32) -> ResultRecord {
     record.round = round;
     record
 }
+
+/// Connections made to a server since its start.
+pub async fn connections(operator: &mut MultiplexedConnection) -> u64 {
+    let stats: String = redis::cmd("INFO").arg("stats").query_async(operator).await.unwrap();
+    let line = stats.lines().find_map(|line| line.strip_prefix("total_connections_received:")).unwrap();
+    line.trim().parse().unwrap()
+}

@@ -15,7 +15,7 @@ async fn main() -> taskq::Result<()> {
 
 async fn send_in_other_ways(app: &App) -> taskq::Result<()> {
     let id = taskq::TaskId::new();
-    add.kiq(1, 2).delay("5s").task_id(&id).label("tenant", "acme").expires("1h").within("200ms").on(app).await?;
+    add.kiq(1, 2).delay("5s").task_id(&id).label("tenant", "acme").expires("1h").within("5s").on(app).await?;
     welcome.kiq(7).queue("my_app.mail").priority(5).await?; // that queue was declared with priorities
     let sum = add(1, 2).await; // the plain call runs here
     let handles = app.kiq_many((0..1000).map(|i| add(i, 1))).await?;

@@ -43,7 +43,7 @@ impl Failures {
     /// Says what went wrong, and waits before the next attempt, or until the process is asked to stop. Gives back an
     /// error that no waiting mends.
     async fn endure(&mut self, error: WorkerError, stop: &Stop) -> Result<(), WorkerError> {
-        if !may_pass(&error) {
+        if !error.is_retryable() {
             return Err(error);
         }
         self.0 += 1;
@@ -54,14 +54,5 @@ impl Failures {
             () = stop.graceful.cancelled() => {}
         }
         Ok(())
-    }
-}
-
-/// Whether the same start may succeed later without anything being changed here.
-fn may_pass(error: &WorkerError) -> bool {
-    match error {
-        WorkerError::Broker(error) => error.is_retryable(),
-        WorkerError::Results(error) => error.is_retryable(),
-        _ => false,
     }
 }
