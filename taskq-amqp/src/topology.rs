@@ -7,6 +7,7 @@ use crate::{
     delay::{self, DELIVER, LEVELS},
     session::Session,
 };
+use futures_util::future::try_join_all;
 use lapin::{
     Channel, Error, ExchangeKind, Queue,
     options::{ExchangeBindOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
@@ -122,21 +123,34 @@ async fn declare_common(channel: &Channel) -> Result<(), Error> {
 pub(crate) async fn declare_levels(session: &Session) -> Result<(), Error> {
     let channel = &session.channel().await?;
     declare_common(channel).await?;
-    // From the last level to the first, so that nothing leads to what is not there yet.
-    for bit in 0..LEVELS {
-        let (level, next) = (delay::level(bit), if bit == 0 { DELIVER.to_owned() } else { delay::level(bit - 1) });
-        let arguments = Arguments::of("quorum")
-            .dead_lettered_safely()
-            .number("x-message-ttl", delay::holds_millis(bit))
-            .text("x-dead-letter-exchange", &next);
-        exchange(channel, &level, ExchangeKind::Topic, Arguments::default()).await?;
-        queue(channel, &level, arguments).await?;
-        bind(channel, &level, &level, &delay::held_key(bit)).await?;
-        let (from, to, key) = (level.into(), next.into(), delay::passed_key(bit).into());
-        channel.exchange_bind(to, from, key, ExchangeBindOptions::default(), FieldTable::default()).await?;
-    }
+    // All at once, for a line may be slow; a step at a time, for what is bound must be there.
+    try_join_all((0..LEVELS).map(async |bit| {
+        exchange(channel, &delay::level(bit), ExchangeKind::Topic, Arguments::default()).await
+    }))
+    .await?;
+    try_join_all((0..LEVELS).map(async |bit| queue(channel, &delay::level(bit), level_arguments(bit)).await)).await?;
+    try_join_all((0..LEVELS).map(async |bit| bind_level(channel, bit).await)).await?;
     done(channel).await;
     Ok(())
+}
+
+fn level_arguments(bit: u32) -> Arguments {
+    Arguments::of("quorum")
+        .dead_lettered_safely()
+        .number("x-message-ttl", delay::holds_millis(bit))
+        .text("x-dead-letter-exchange", &next_level(bit))
+}
+
+/// What must be held here goes into the queue, the rest to the next level.
+async fn bind_level(channel: &Channel, bit: u32) -> Result<(), Error> {
+    let level = delay::level(bit);
+    bind(channel, &level, &level, &delay::held_key(bit)).await?;
+    let (from, to, key) = (level.into(), next_level(bit).into(), delay::passed_key(bit).into());
+    channel.exchange_bind(to, from, key, ExchangeBindOptions::default(), FieldTable::default()).await
+}
+
+fn next_level(bit: u32) -> String {
+    if bit == 0 { DELIVER.to_owned() } else { delay::level(bit - 1) }
 }
 
 /// Looks at a queue, on a channel of its own: if there is none, the server closes the channel.

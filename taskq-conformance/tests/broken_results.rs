@@ -2,9 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::{sync::Mutex, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use taskq_conformance::{NotPassed, RESULTS_CASES, ResultsHarness, check_results};
-use taskq_core::{BoxFuture, End, InMemoryResults, ResultBackend, ResultError, ResultRecord, Step, TaskId};
+use taskq_core::{
+    Bid, BoxFuture, ClaimAnswer, End, InMemoryResults, ResultBackend, ResultError, ResultRecord, Step, TaskId,
+    defaults::CLAIM_LEASE,
+};
 
 /// One way to break the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,12 +44,31 @@ enum Fault {
     NotesWhateverComes,
     /// It says that it does not track.
     DoesNotTrack,
+    /// Whoever asks may run.
+    ClaimsForAll,
+    /// Even the owner of a claim is told that somebody has it.
+    DeniesTheOwner,
+    /// What is given back stays taken.
+    KeepsWhatIsGivenBack,
+    /// That a run was carried out is not noted.
+    ForgetsWhatWasDone,
+    /// Anybody may note that a run was carried out.
+    NotesForAnybody,
+    /// Attempts are claimed each by itself.
+    SeparatesAttempts,
+    /// A claim does not look for a record.
+    ClaimsWhatHasEnded,
+    /// A second submission is taken for a repetition.
+    TakesNoNewSubmission,
+    /// It keeps no claims.
+    DoesNotClaim,
 }
 
 struct Broken {
     results: InMemoryResults,
     fault: Fault,
     last_step: Mutex<Option<Step>>,
+    last_owner: Mutex<Arc<str>>,
 }
 
 impl Broken {
@@ -127,6 +152,45 @@ impl ResultBackend for Broken {
         }
         self.results.step(id)
     }
+
+    fn claim<'a>(&'a self, bid: &'a Bid) -> BoxFuture<'a, Result<Option<ClaimAnswer>, ResultError>> {
+        let mut bid = bid.clone();
+        let is_again = std::mem::replace(&mut *self.last_owner.lock().unwrap(), bid.owner.clone()) == bid.owner;
+        match self.fault {
+            Fault::DoesNotClaim => return Box::pin(async { Ok(None) }),
+            Fault::DeniesTheOwner if is_again => {
+                return Box::pin(async { Ok(Some(ClaimAnswer::Elsewhere { lease: CLAIM_LEASE })) });
+            }
+            Fault::SeparatesAttempts => bid.run.task = format!("{}-{}", bid.run.task, bid.run.attempt).as_str().into(),
+            Fault::TakesNoNewSubmission => bid.check = false,
+            // It is nobody's any more: whoever has it cannot give it back.
+            Fault::KeepsWhatIsGivenBack => bid.owner = format!("{}'s ghost", bid.owner).into(),
+            _ => {}
+        }
+        let knows_nothing = self.is(Fault::ClaimsForAll) || self.is(Fault::ClaimsWhatHasEnded);
+        let results = if knows_nothing { InMemoryResults::new() } else { self.results.clone() };
+        Box::pin(async move {
+            let answer = results.claim(&bid).await?;
+            if self.is(Fault::KeepsWhatIsGivenBack) {
+                // Claimed once more by the same owner, so that the first claim is void.
+                std::mem::forget(results.claim(&bid).await?);
+            }
+            Ok(answer)
+        })
+    }
+
+    fn carried_out<'a>(&'a self, bid: &'a Bid, ended: bool, ttl: Duration) -> BoxFuture<'a, Result<(), ResultError>> {
+        let mut bid = bid.clone();
+        if self.is(Fault::NotesForAnybody) {
+            bid.owner = self.last_owner.lock().unwrap().clone();
+        }
+        Box::pin(async move {
+            match self.fault {
+                Fault::ForgetsWhatWasDone => Ok(()),
+                _ => self.results.carried_out(&bid, ended, ttl).await,
+            }
+        })
+    }
 }
 
 struct Spoiling(InMemoryResults, Fault);
@@ -141,7 +205,7 @@ impl ResultsHarness for Spoiling {
     type Results = Broken;
 
     async fn connect(&self) -> Broken {
-        Broken { results: self.0.clone(), fault: self.1, last_step: Mutex::default() }
+        Broken { results: self.0.clone(), fault: self.1, last_step: Mutex::default(), last_owner: Mutex::new("".into()) }
     }
 }
 
@@ -169,6 +233,17 @@ const NOTICED: &[(&str, &[Fault])] = &[
     ("steps::steps_are_noted_as_they_come", &[Fault::NotesNothing]),
     ("steps::queued_never_replaces_another_step", &[Fault::NotesWhateverComes]),
     ("steps::a_step_is_gone_after_its_time_to_live", &[Fault::KeepsLonger]),
+    ("claims::of_many_that_claim_at_once_exactly_one_runs", &[Fault::ClaimsForAll]),
+    ("claims::the_owner_of_a_claim_may_ask_again", &[Fault::DeniesTheOwner, Fault::ClaimsForAll]),
+    ("claims::a_claim_that_is_given_back_is_free", &[Fault::KeepsWhatIsGivenBack]),
+    ("claims::a_claim_that_is_held_outlasts_its_lease", &[Fault::ClaimsForAll]),
+    ("claims::what_was_carried_out_is_not_run_again", &[Fault::ForgetsWhatWasDone]),
+    ("claims::a_run_without_a_claim_can_be_noted_as_carried_out", &[Fault::ForgetsWhatWasDone]),
+    ("claims::nothing_is_noted_while_another_holds_the_claim", &[Fault::NotesForAnybody]),
+    ("claims::an_attempt_waits_for_the_one_before_it", &[Fault::SeparatesAttempts, Fault::ClaimsForAll]),
+    ("claims::an_ended_task_answers_with_its_record", &[Fault::ClaimsWhatHasEnded]),
+    ("claims::a_chosen_id_is_free_again_when_its_end_is_forgotten", &[Fault::TakesNoNewSubmission]),
+    ("claims::starts_that_end_without_a_word_are_counted", &[Fault::ClaimsForAll]),
 ];
 
 #[tokio::test(start_paused = true)]
@@ -189,5 +264,9 @@ async fn a_left_out_case_says_why() {
     for case in RESULTS_CASES.iter().filter(|case| case.starts_with("steps::")) {
         let end = check_results(Spoiling::with(Fault::DoesNotTrack), case).await;
         assert_eq!(end, Err(NotPassed::LeftOut("this result backend does not track".into())));
+    }
+    for case in RESULTS_CASES.iter().filter(|case| case.starts_with("claims::")) {
+        let end = check_results(Spoiling::with(Fault::DoesNotClaim), case).await;
+        assert_eq!(end, Err(NotPassed::LeftOut("this result backend keeps no claims".into())));
     }
 }

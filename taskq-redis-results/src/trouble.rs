@@ -18,7 +18,7 @@ pub(crate) enum Trouble {
 
 impl Trouble {
     pub(crate) fn no_answer() -> Self {
-        Trouble::Away(io::Error::new(io::ErrorKind::TimedOut, "no answer in time").into())
+        Trouble::Away(io::Error::new(io::ErrorKind::TimedOut, "timed out: no answer").into())
     }
 
     pub(crate) fn closed() -> Self {

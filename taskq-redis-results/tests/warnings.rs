@@ -52,7 +52,7 @@ async fn the_log_tells_of_eviction_and_of_outages_without_a_secret() {
     eventually("it is connected again", async || results.fetch(&TaskId::new()).await.is_ok()).await;
     let text = log.text();
     assert_eq!(text.matches("the result store is away; trying again").count(), 1, "{text}");
-    assert_eq!(text.matches("connected to the result store again").count(), 1, "{text}");
+    assert_eq!(text.matches("the result store answers again").count(), 1, "{text}");
     let refused = RedisResults::new(format!("redis://:wr0ng-s3cret@127.0.0.1:{}", server.port()));
     assert!(refused.startup().await.is_err());
     assert!(!log.text().contains("s3cret"), "{}", log.text());

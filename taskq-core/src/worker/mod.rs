@@ -253,7 +253,10 @@ impl Worker {
             self.check(&plan)?;
         }
         if self.app.tasks()?.iter().any(|def| def.config.retry > 0) {
-            self.app.broker().prepare_delays().await?;
+            // Not a reason to run nothing: the first retry asks for them again.
+            if let Err(error) = self.app.broker().prepare_delays().await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the broker has not prepared delays yet");
+            }
         }
         let _pause = (!self.embedded).then(|| self.app.embedded().pause());
         self.run(&plan, stop, now).await

@@ -64,7 +64,7 @@ async fn whatever_is_kept_is_kept_for_as_long_as_was_asked() {
     let done = nap.kiq(0).on(&app).await.unwrap();
     let failed = nap_and_fail.kiq(0).on(&app).await.unwrap();
     let tracked = nap_twice.kiq(0).on(&app).await.unwrap();
-    let late = nap.kiq(0).expires("1ms").delay("300ms").on(&app).await.unwrap();
+    let late = nap.kiq(0).expires("301ms").delay("300ms").on(&app).await.unwrap();
     let waiting = TaskHandle::<u32>::attach(&app, "nobody-knows");
     assert!(waiting.wait_result().timeout("300ms").await.is_err());
     for handle in [&done, &failed, &tracked, &late] {
