@@ -16,11 +16,12 @@ fn tasks_are_listed_as_a_table_and_as_json() {
     let lines: Vec<&str> = ended.stdout.lines().collect();
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert_eq!(lines[0].split_whitespace().collect::<Vec<_>>(), ["TASK", "QUEUE", "RETRY", "TIMEOUT", "DEFINED", "AT"]);
-    assert!(lines[1].starts_with("my_app::endless  long   2      -"), "{}", lines[1]);
+    assert!(lines[1].starts_with("my_app::endless  long   2      25m"), "{}", lines[1]);
 
     // A static serves as well as a function.
     let ended = MY_APP.run(&["tasks", "my_app::SHARED", "--json"]);
     assert!(ended.stdout.contains("\"name\": \"my_app::endless\"") && ended.stdout.contains("\"queue\": \"long\""));
+    assert!(ended.stdout.contains("\"timeout_seconds\": 1500.0"), "{}", ended.stdout);
 }
 
 #[test]

@@ -32,6 +32,7 @@ use crate::{
     clock::from_now,
     defaults::{CONCURRENCY, SHUTDOWN_TIMEOUT, TASK_TIMEOUT},
     error::{BrokerError, WorkerError},
+    queue::QueueKind,
     span::IntoSpan,
 };
 use process::Processor;
@@ -102,7 +103,7 @@ impl Worker {
     }
 
     /// Consumes this queue, and no others than those named in this way. Without any, all queues of the app. One that
-    /// the app does not declare must exist.
+    /// the app does not declare must exist, unless it is its default one.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
@@ -290,9 +291,14 @@ impl Worker {
         });
         let (runs, loops) = (TaskTracker::new(), TaskTracker::new());
         for queue in &plan.queues {
+            let is_declared = self.app.queues().contains(&queue.spec);
+            let is_others = queue.spec.kind() == QueueKind::Existing;
+            if !is_declared && !is_others {
+                self.app.broker().declare(&queue.spec).await?;
+            }
             let consumer = self.app.broker().consume(&queue.spec, queue.prefetch).await?;
-            if !self.app.queues().contains(&queue.spec) {
-                // Somebody else's, and now known to be there: its retries and its dead letters need their ways too.
+            if !is_declared && is_others {
+                // Now known to be there: its retries and its dead letters need their ways too.
                 self.app.broker().declare(&queue.spec).await?;
             }
             let receiver = receive::Receiver::new(consumer, queue, processor.clone(), runs.clone());
