@@ -1,6 +1,7 @@
 //! What lapin and the server say, in the words of taskq.
 
 use lapin::{Error, ErrorKind};
+use std::fmt;
 use taskq_core::BrokerError;
 
 const ACCESS_REFUSED: u16 = 403;
@@ -26,6 +27,15 @@ impl Failure {
                 Failure::Refused { address, reason: text.to_owned() }
             }
             _ => Failure::Unreachable { address, reason: error.to_string() },
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Unreachable { address, reason } => write!(f, "cannot reach the broker at {address}: {reason}"),
+            Failure::Refused { address, reason } => write!(f, "the broker at {address} refuses this user: {reason}"),
         }
     }
 }
