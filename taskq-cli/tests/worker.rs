@@ -116,6 +116,35 @@ fn a_process_that_is_killed_is_replaced_and_all_stop_together() {
 }
 
 #[test]
+fn each_of_several_processes_says_which_one_it_is_and_when_it_is_ready() {
+    let mut worker = MY_APP.start(&["worker", "my_app::broker", "--workers", "2", "--queues", "long:3"]);
+    let lines: Vec<_> = (0..2).map(|_| worker.line_with("ready: consuming")).collect();
+    for index in 0..2 {
+        assert!(lines.iter().any(|line| line.starts_with(&format!("worker={index} "))), "{lines:?}");
+    }
+    assert!(lines.iter().all(|line| line.contains("long:3")), "{lines:?}");
+    worker.terminate();
+    assert_eq!(worker.ended().0.code(), Some(0));
+
+    let mut worker = MY_APP.start(&["worker", "my_app::broker", "--workers", "2", "--log-format", "json"]);
+    let lines: Vec<_> = (0..2).map(|_| worker.line_with("ready: consuming")).collect();
+    for index in 0..2 {
+        assert!(lines.iter().any(|line| line.starts_with(&format!("{{\"worker\":{index},\""))), "{lines:?}");
+    }
+    worker.terminate();
+    assert_eq!(worker.ended().0.code(), Some(0));
+}
+
+#[test]
+fn one_process_says_when_it_is_ready_and_no_number() {
+    let mut worker = MY_APP.start(&["worker", "my_app::broker"]);
+    let line = worker.line_with("ready: consuming");
+    assert!(line.contains("long:100") && !line.contains("worker="), "{line}");
+    worker.terminate();
+    assert_eq!(worker.ended().0.code(), Some(0));
+}
+
+#[test]
 fn worker_processes_stop_when_the_one_that_started_them_is_killed() {
     let mut worker = MY_APP.start(&["worker", "my_app::broker", "--workers", "2"]);
     worker.line_with("my_app::endless");

@@ -31,6 +31,7 @@ use crate::{
     app::App,
     clock::from_now,
     defaults::{CONCURRENCY, SHUTDOWN_TIMEOUT, TASK_TIMEOUT},
+    delivery::Consumer,
     error::{BrokerError, WorkerError},
     queue::QueueKind,
     span::IntoSpan,
@@ -291,18 +292,13 @@ impl Worker {
         });
         let (runs, loops) = (TaskTracker::new(), TaskTracker::new());
         for queue in &plan.queues {
-            let is_declared = self.app.queues().contains(&queue.spec);
-            let is_others = queue.spec.kind() == QueueKind::Existing;
-            if !is_declared && !is_others {
-                self.app.broker().declare(&queue.spec).await?;
-            }
-            let consumer = self.app.broker().consume(&queue.spec, queue.prefetch).await?;
-            if !is_declared && is_others {
-                // Now known to be there: its retries and its dead letters need their ways too.
-                self.app.broker().declare(&queue.spec).await?;
-            }
+            let consumer = self.consume(queue).await?;
             let receiver = receive::Receiver::new(consumer, queue, processor.clone(), runs.clone());
             loops.spawn(receiver.run(stop.clone()));
+        }
+        if !self.embedded {
+            let queues: Vec<_> = plan.queues.iter().map(|q| format!("{}:{}", q.spec.name(), q.concurrency)).collect();
+            tracing::info!(queues = queues.join(","), "ready: consuming");
         }
         loops.close();
         runs.close();
@@ -313,6 +309,23 @@ impl Worker {
             0 => Err(BrokerError::Closed.into()),
             in_flight => Err(WorkerError::Abandoned { in_flight }),
         }
+    }
+
+    async fn consume(&self, queue: &QueuePlan) -> Result<Consumer, BrokerError> {
+        let broker = self.app.broker();
+        if self.app.queues().contains(&queue.spec) {
+            return broker.consume(&queue.spec, queue.prefetch).await;
+        }
+        let is_others = queue.spec.kind() == QueueKind::Existing;
+        if !is_others {
+            broker.declare(&queue.spec).await?;
+        }
+        let consumer = broker.consume(&queue.spec, queue.prefetch).await?;
+        if is_others {
+            // Now known to be there: its retries and its dead letters need their ways too.
+            broker.declare(&queue.spec).await?;
+        }
+        Ok(consumer)
     }
 
     /// Waits for running tasks, interrupts what is left, and says how many those were.
