@@ -8,6 +8,14 @@ pub use taskq_amqp::AmqpBroker;
 #[cfg(feature = "redis-results")]
 pub use taskq_redis_results::RedisResults;
 
+/// Running tasks: a worker as a part of a program, and `main!`, which is a whole one.
+pub mod worker {
+    #[cfg(feature = "worker-main")]
+    #[doc(inline)]
+    pub use taskq_core::__worker_main as main;
+    pub use taskq_core::worker::*;
+}
+
 /// What most files of an application need: `use taskq::prelude::*;`.
 pub mod prelude {
     #[cfg(feature = "amqp")]

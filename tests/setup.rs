@@ -5,9 +5,11 @@
 use std::{
     num::NonZeroU16,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 use taskq::{
-    BoxFuture, Broker, BrokerError, Capabilities, Consumer, KiqError, Publish, QueueInfo, WorkerError, prelude::*,
+    BoxFuture, Broker, BrokerError, Capabilities, Consumer, KiqError, Publish, QueueInfo, ResultBackend, ResultError,
+    ResultRecord, TaskId, WorkerError, prelude::*,
 };
 
 struct Pool;
@@ -138,6 +140,67 @@ async fn a_task_that_asks_for_what_the_broker_lacks_is_an_error_at_start() {
     assert!(text.contains("setup::retried") && text.contains("delays"), "{text}");
 }
 
+/// A broker, or a result store, that does not answer.
+struct Silent(InMemoryBroker);
+
+impl Broker for Silent {
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
+    }
+    fn declare<'a>(&'a self, _: &'a QueueSpec) -> BoxFuture<'a, Result<(), BrokerError>> {
+        Box::pin(std::future::pending())
+    }
+    fn publish(&self, message: Publish) -> BoxFuture<'_, Result<(), BrokerError>> {
+        self.0.publish(message)
+    }
+    fn consume<'a>(
+        &'a self,
+        queue: &'a QueueSpec,
+        prefetch: NonZeroU16,
+    ) -> BoxFuture<'a, Result<Consumer, BrokerError>> {
+        self.0.consume(queue, prefetch)
+    }
+    fn inspect<'a>(&'a self, queue: &'a str) -> BoxFuture<'a, Result<QueueInfo, BrokerError>> {
+        self.0.inspect(queue)
+    }
+    fn close(&self) -> BoxFuture<'_, Result<(), BrokerError>> {
+        self.0.close()
+    }
+}
+
+impl ResultBackend for Silent {
+    fn startup(&self) -> BoxFuture<'_, Result<(), ResultError>> {
+        Box::pin(std::future::pending())
+    }
+    fn store<'a>(
+        &'a self,
+        _: &'a TaskId,
+        _: &'a ResultRecord,
+        _: Duration,
+    ) -> BoxFuture<'a, Result<Option<ResultRecord>, ResultError>> {
+        Box::pin(std::future::pending())
+    }
+    fn fetch<'a>(&'a self, _: &'a TaskId) -> BoxFuture<'a, Result<Option<ResultRecord>, ResultError>> {
+        Box::pin(std::future::pending())
+    }
+    fn wait<'a>(&'a self, _: &'a TaskId, _: u32) -> BoxFuture<'a, Result<ResultRecord, ResultError>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kiq_whose_app_did_not_start_in_time_says_what_does_not_answer() {
+    let broker = Silent(InMemoryBroker::new()).into_app();
+    let results = InMemoryBroker::new().with_result_backend(Silent(InMemoryBroker::new()));
+    for (app, culprit, other) in
+        [(broker, "its broker", "its result store"), (results, "its result store", "its broker")]
+    {
+        let error = taskq::Error::from(retried.kiq().within("1s").on(&app).await.unwrap_err());
+        let text = format!("{error:?}");
+        assert!(text.contains("within 1s") && text.contains(culprit) && !text.contains(other), "{text}");
+    }
+}
+
 #[tokio::test]
 async fn queues_that_cannot_be_are_refused_at_start() {
     for name in ["a..b", "amq.x", "x.dead", ""] {
@@ -176,8 +239,10 @@ async fn a_worker_option_that_is_no_duration_is_an_error() {
 async fn the_start_table_names_tasks_queues_and_limits() {
     let app = InMemoryBroker::new().without_worker().with_state(Pool).with_queue(QueueSpec::new("mail"));
     app.startup().await.unwrap();
-    let table = app.worker().concurrency(8).queue("taskq").queue_with("mail", 2).plan().to_string();
-    for part in ["taskq 0.1.0", "setup::query", "setup::retried", "mail", "concurrency", "prefetch", "16"] {
+    let worker = app.worker().concurrency(8).queue("taskq").queue_with("mail", 2);
+    assert!(worker.plan().to_string().contains("25m"), "the limit of a task that sets none");
+    let table = worker.task_timeout("90s").plan().to_string();
+    for part in ["1m 30s", "taskq 0.1.0", "setup::query", "setup::retried", "mail", "concurrency", "prefetch", "16"] {
         assert!(table.contains(part), "{part:?} is not in\n{table}");
     }
 }

@@ -67,4 +67,5 @@ fn a_run_has_one_span_with_fixed_field_names_and_one_line_at_its_end() {
     let count = |text: &str| lines.iter().filter(|line| line.contains(text)).count();
     assert_eq!((count("task submitted"), count("task started")), (1, 2), "{lines:#?}");
     assert_eq!((count("it will run again"), count("task done")), (1, 1), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.starts_with("WARN") && line.contains("it will run again")), "{lines:#?}");
 }

@@ -2,7 +2,10 @@
 
 use crate::address::Address;
 use lapin::{Error, ErrorKind};
-use std::io::ErrorKind::{ConnectionReset, InvalidData};
+use std::{
+    fmt,
+    io::ErrorKind::{ConnectionReset, InvalidData},
+};
 use taskq_core::BrokerError;
 
 const ACCESS_REFUSED: u16 = 403;
@@ -29,6 +32,15 @@ impl Failure {
                 Failure::Refused { address, reason: text.to_owned() }
             }
             _ => Failure::Unreachable { address, reason: advised(error, tls) },
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Unreachable { address, reason } => write!(f, "cannot reach the broker at {address}: {reason}"),
+            Failure::Refused { address, reason } => write!(f, "the broker at {address} refuses this user: {reason}"),
         }
     }
 }

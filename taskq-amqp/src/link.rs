@@ -21,6 +21,8 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// A server that refused is asked again only when somebody wants it, and not more often than this.
 const AFTER_REFUSAL: Duration = Duration::from_secs(1);
+/// An outage is logged this often.
+const TOLD_AGAIN: Duration = Duration::from_secs(10);
 /// What closing may take.
 const CLOSING: Duration = Duration::from_secs(2);
 
@@ -162,7 +164,8 @@ impl Link {
 
     /// Serves the link until it is closed.
     pub(crate) async fn keep_up(self, addresses: Vec<Address>, connection_name: String) {
-        let supervisor = Supervisor { link: self.clone(), addresses, connection_name, epoch: 0, failures: 0 };
+        let supervisor =
+            Supervisor { link: self.clone(), addresses, connection_name, epoch: 0, failures: 0, told: None };
         let closing = self.0.closing.clone();
         closing.run_until_cancelled(supervisor.run()).await;
         if let Some(session) = self.present() {
@@ -187,6 +190,8 @@ struct Supervisor {
     epoch: u64,
     /// Rounds that failed since the last connection.
     failures: u32,
+    /// When that was last logged.
+    told: Option<Instant>,
 }
 
 impl Supervisor {
@@ -200,13 +205,11 @@ impl Supervisor {
             let began = Instant::now();
             match self.round(&dialers).await {
                 Ok((session, events)) => {
-                    self.failures = 0;
+                    (self.failures, self.told) = (0, None);
                     self.link.enter(Phase::Up(session.clone()));
-                    tracing::info!(
-                        address = session.address,
-                        connection = self.connection_name,
-                        "connected to the broker"
-                    );
+                    let again = if session.epoch > 1 { " again" } else { "" };
+                    let connection = self.connection_name.as_str();
+                    tracing::info!(address = session.address, connection, "connected to the broker{again}");
                     session.watch(events).await;
                     tracing::warn!(
                         address = session.address,
@@ -216,16 +219,28 @@ impl Supervisor {
                     self.link.enter(Phase::Down(None));
                 }
                 Err(failure @ Failure::Refused { .. }) => {
-                    tracing::error!(?failure, "the broker refuses this user");
+                    tracing::error!(connection = self.connection_name, "{failure}");
                     self.link.enter(Phase::Refused(failure));
                     sleep_until(began + AFTER_REFUSAL).await;
                     self.link.0.wanted.notified().await;
                 }
                 Err(failure) => {
-                    tracing::warn!(?failure, "the broker cannot be reached; trying again");
+                    self.tell(&failure);
                     self.link.enter(Phase::Down(Some(failure)));
                     sleep(self.pause()).await;
                 }
+            }
+        }
+    }
+
+    /// Says why there is no connection: at first, and every few seconds of an outage. There are many attempts.
+    fn tell(&mut self, failure: &Failure) {
+        let connection = self.connection_name.as_str();
+        match self.told {
+            Some(told) if told.elapsed() < TOLD_AGAIN => tracing::debug!(connection, "{failure}; trying again"),
+            _ => {
+                tracing::warn!(connection, "{failure}; trying again until it can be reached");
+                self.told = Some(Instant::now());
             }
         }
     }
@@ -251,7 +266,7 @@ impl Supervisor {
                     return Ok((Arc::new(session), events));
                 }
                 Err(failure) if matches!(worst, Some(Failure::Refused { .. })) => {
-                    tracing::debug!(?failure, "one of the brokers cannot be reached");
+                    tracing::debug!("{failure}");
                 }
                 Err(failure) => worst = Some(failure),
             }

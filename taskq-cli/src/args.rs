@@ -79,8 +79,8 @@ pub(crate) enum Dead {
     Show {
         /// The task's id
         id: String,
-        /// What gives the app, such as `my_app::broker`
-        app: AppPath,
+        /// What gives the app, such as `my_app::broker`; it may come first
+        app: String,
         /// Look only there
         #[arg(long)]
         queue: Option<String>,
@@ -95,9 +95,9 @@ pub(crate) enum Dead {
         /// The ids of the tasks
         #[arg(required = true, value_name = "ID")]
         ids: Vec<String>,
-        /// What gives the app, such as `my_app::broker`
+        /// What gives the app, such as `my_app::broker`; it may come first
         #[arg(required = true)]
-        app: AppPath,
+        app: String,
         /// Look only there
         #[arg(long)]
         queue: Option<String>,
@@ -108,22 +108,39 @@ pub(crate) enum Dead {
 
 impl Dead {
     /// The app, how to build it, and what its worker program is asked.
-    pub(crate) fn to_args(&self) -> (&AppPath, &BuildFlags, Vec<String>) {
+    ///
+    /// # Errors
+    /// What is wrong with the app's path.
+    pub(crate) fn to_args(&self) -> Result<(AppPath, &BuildFlags, Vec<String>), String> {
         let (app, build, verb, words, queue) = match self {
             Dead::List { app, build, queue, limit, json } => {
                 let limit = limit.map(|limit| format!("--limit={limit}"));
-                (app, build, "list", limit.into_iter().chain(flag(*json)).collect(), queue)
+                (app.clone(), build, "list", limit.into_iter().chain(flag(*json)).collect(), queue)
             }
             Dead::Show { id, app, build, queue, json } => {
-                (app, build, "show", flag(*json).into_iter().chain(positional([id])).collect(), queue)
+                let (ids, app) = ids_and_app(std::slice::from_ref(id), app)?;
+                (app, build, "show", flag(*json).into_iter().chain(positional(ids)).collect(), queue)
             }
             Dead::Replay { ids, app, build, queue } => {
+                let (ids, app) = ids_and_app(ids, app)?;
                 (app, build, "replay", positional(ids).collect::<Vec<_>>(), queue)
             }
         };
         let queue = queue.iter().map(|queue| format!("--queue={queue}"));
         let arguments = ["dead", verb].into_iter().map(str::to_owned).chain(queue).chain(words);
-        (app, build, arguments.collect())
+        Ok((app, build, arguments.collect()))
+    }
+}
+
+/// The app is the last word, or else the first, as it is with the other commands. An id may look like an app too.
+fn ids_and_app(ids: &[String], last: &str) -> Result<(Vec<String>, AppPath), String> {
+    let wrong = match last.parse() {
+        Ok(app) => return Ok((ids.to_vec(), app)),
+        Err(wrong) => wrong,
+    };
+    match ids.split_first().map(|(first, others)| (first.parse(), others)) {
+        Some((Ok(app), others)) => Ok((others.iter().cloned().chain([last.to_owned()]).collect(), app)),
+        _ => Err(wrong),
     }
 }
 
@@ -132,8 +149,8 @@ fn flag(json: bool) -> Option<String> {
 }
 
 /// Ids are the callers' own: one may begin with a dash.
-fn positional<'a>(ids: impl IntoIterator<Item = &'a String>) -> impl Iterator<Item = String> {
-    std::iter::once("--".to_owned()).chain(ids.into_iter().cloned())
+fn positional(ids: Vec<String>) -> impl Iterator<Item = String> {
+    std::iter::once("--".to_owned()).chain(ids)
 }
 
 /// How cargo is to build.
@@ -194,7 +211,11 @@ impl FromStr for AppPath {
     fn from_str(text: &str) -> Result<Self, String> {
         let words: Vec<&str> = text.split("::").collect();
         if let Some(word) = words.iter().find(|word| !is_identifier(word)) {
-            return Err(format!("`{word}` is not a name; write a path such as `my_app::broker`"));
+            let written = text.replace('-', "_");
+            return Err(match written != text && written.parse::<AppPath>().is_ok() {
+                true => format!("`{word}` is not a name: Rust code writes `{written}`"),
+                false => format!("`{word}` is not a name; write a path such as `my_app::broker`"),
+            });
         }
         match words.as_slice() {
             [krate] => Err(format!("`{krate}` names a crate; add the function that gives the app: `{krate}::broker`")),
@@ -231,14 +252,32 @@ mod tests {
         for bad in ["", "my_app", "my-app::broker", "my_app::", "my_app::broker()", "a::b; c", "::a::b", "1a::b"] {
             assert!(bad.parse::<AppPath>().is_err(), "{bad}");
         }
+        let error = "my-app::broker".parse::<AppPath>().unwrap_err();
+        assert_eq!(error, "`my-app` is not a name: Rust code writes `my_app::broker`");
     }
 
     #[test]
     fn the_last_word_of_a_replay_is_the_app() {
         let line = ["taskq", "dead", "replay", "--queue", "mail", "a::1", "b", "my_app::broker"];
         let Command::Dead(dead) = Cli::try_parse_from(line).unwrap().command else { panic!("not dead") };
-        let (app, _, arguments) = dead.to_args();
+        let (app, _, arguments) = dead.to_args().unwrap();
         assert_eq!(app.to_string(), "my_app::broker");
         assert_eq!(arguments, ["dead", "replay", "--queue=mail", "--", "a::1", "b"]);
+    }
+
+    fn dead(line: &str) -> Result<(String, Vec<String>), String> {
+        let words = ["taskq", "dead"].into_iter().chain(line.split_whitespace());
+        let Command::Dead(dead) = Cli::try_parse_from(words).unwrap().command else { panic!("not dead") };
+        dead.to_args().map(|(app, _, arguments)| (app.to_string(), arguments))
+    }
+
+    #[test]
+    fn the_app_may_come_first_as_it_does_elsewhere() {
+        assert_eq!(dead("show my_app::broker 01a2"), dead("show 01a2 my_app::broker"));
+        assert_eq!(dead("replay my_app::broker 01a2 b"), dead("replay 01a2 b my_app::broker"));
+        // Where both could be meant, the last word is the app.
+        assert_eq!(dead("show a::b my_app::broker").unwrap().0, "my_app::broker");
+        let error = dead("show 01a2 b").unwrap_err();
+        assert!(error.contains("`b` names a crate") && error.contains("`b::broker`"), "{error}");
     }
 }

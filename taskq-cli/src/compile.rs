@@ -108,9 +108,10 @@ impl Unit<'_> {
         let text = &diagnostic.message;
         let hint = match code {
             _ if target != *name => return None,
-            Some("E0425" | "E0433" | "E0432" | "E0423") => {
-                format!("name a public function or static of crate `{}` that gives the app", app.krate())
-            }
+            Some("E0425" | "E0433" | "E0432" | "E0423") => match similar(diagnostic) {
+                Some(name) => format!("is it `{name}`?"),
+                None => format!("name a public function or static of crate `{}` that gives the app", app.krate()),
+            },
             Some("E0603") => "make it `pub`, and the modules around it too".to_owned(),
             Some("E0277") => notes(diagnostic),
             Some("E0080") => return Some(text.rsplit(": ").next().unwrap_or(text).to_owned()),
@@ -118,6 +119,12 @@ impl Unit<'_> {
         };
         Some(format!("`{app}` cannot be used: {text}\n{hint}"))
     }
+}
+
+/// The name that the compiler would have known.
+fn similar(diagnostic: &Diagnostic) -> Option<&str> {
+    let help = diagnostic.children.iter().find(|child| child.message.contains("similar name"))?;
+    help.spans.iter().find_map(|span| span.suggested_replacement.as_deref())
 }
 
 fn notes(diagnostic: &Diagnostic) -> String {

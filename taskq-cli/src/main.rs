@@ -16,7 +16,7 @@ mod watch;
 
 use anyhow::{Context, Result};
 use args::{AppPath, BuildFlags, Cli, Command};
-use clap::Parser;
+use clap::{CommandFactory, Parser, error::ErrorKind};
 use compile::Built;
 use project::Project;
 use std::{fs, path::Path, process::ExitCode};
@@ -40,8 +40,9 @@ fn run(command: Command) -> Result<ExitCode> {
             start(&app, &build, &["tasks".to_owned()].into_iter().chain(json).collect::<Vec<_>>())
         }
         Command::Dead(command) => {
-            let (app, build, arguments) = command.to_args();
-            start(app, build, &arguments)
+            let wrong = |reason| Cli::command().error(ErrorKind::ValueValidation, reason).exit();
+            let (app, build, arguments) = command.to_args().unwrap_or_else(wrong);
+            start(&app, build, &arguments)
         }
         Command::Build { app, output, build } => build_to(&app, &build.or_release(), &output),
     }

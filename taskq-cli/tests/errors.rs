@@ -110,6 +110,11 @@ fn a_path_that_names_nothing_usable_is_explained_and_nothing_else_is_shown() {
     assert_eq!(
         explained("my_app::brokr"),
         "error: `my_app::brokr` cannot be used: cannot find value `brokr` in crate `my_app`\n\
+         is it `broker`?\n"
+    );
+    assert_eq!(
+        explained("my_app::nothing_like_it"),
+        "error: `my_app::nothing_like_it` cannot be used: cannot find value `nothing_like_it` in crate `my_app`\n\
          name a public function or static of crate `my_app` that gives the app\n"
     );
     assert!(explained("my_app::setup::broker").contains("name a public function or static of crate `my_app`"));

@@ -16,11 +16,12 @@ fn tasks_are_listed_as_a_table_and_as_json() {
     let lines: Vec<&str> = ended.stdout.lines().collect();
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert_eq!(lines[0].split_whitespace().collect::<Vec<_>>(), ["TASK", "QUEUE", "RETRY", "TIMEOUT", "DEFINED", "AT"]);
-    assert!(lines[1].starts_with("my_app::endless  long   2      -"), "{}", lines[1]);
+    assert!(lines[1].starts_with("my_app::endless  long   2      25m"), "{}", lines[1]);
 
     // A static serves as well as a function.
     let ended = MY_APP.run(&["tasks", "my_app::SHARED", "--json"]);
     assert!(ended.stdout.contains("\"name\": \"my_app::endless\"") && ended.stdout.contains("\"queue\": \"long\""));
+    assert!(ended.stdout.contains("\"timeout_seconds\": 1500.0"), "{}", ended.stdout);
 }
 
 #[test]
@@ -112,6 +113,35 @@ fn a_process_that_is_killed_is_replaced_and_all_stop_together() {
     let (status, said) = worker.ended();
     assert_eq!(status.code(), Some(0), "{said:#?}");
     assert!(processes.into_iter().all(|process| !is_running(process)));
+}
+
+#[test]
+fn each_of_several_processes_says_which_one_it_is_and_when_it_is_ready() {
+    let mut worker = MY_APP.start(&["worker", "my_app::broker", "--workers", "2", "--queues", "long:3"]);
+    let lines: Vec<_> = (0..2).map(|_| worker.line_with("ready: consuming")).collect();
+    for index in 0..2 {
+        assert!(lines.iter().any(|line| line.starts_with(&format!("worker={index} "))), "{lines:?}");
+    }
+    assert!(lines.iter().all(|line| line.contains("long:3")), "{lines:?}");
+    worker.terminate();
+    assert_eq!(worker.ended().0.code(), Some(0));
+
+    let mut worker = MY_APP.start(&["worker", "my_app::broker", "--workers", "2", "--log-format", "json"]);
+    let lines: Vec<_> = (0..2).map(|_| worker.line_with("ready: consuming")).collect();
+    for index in 0..2 {
+        assert!(lines.iter().any(|line| line.starts_with(&format!("{{\"worker\":{index},\""))), "{lines:?}");
+    }
+    worker.terminate();
+    assert_eq!(worker.ended().0.code(), Some(0));
+}
+
+#[test]
+fn one_process_says_when_it_is_ready_and_no_number() {
+    let mut worker = MY_APP.start(&["worker", "my_app::broker"]);
+    let line = worker.line_with("ready: consuming");
+    assert!(line.contains("long:100") && !line.contains("worker="), "{line}");
+    worker.terminate();
+    assert_eq!(worker.ended().0.code(), Some(0));
 }
 
 #[test]

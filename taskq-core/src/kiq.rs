@@ -410,10 +410,7 @@ impl Submission {
             Ok(Err(WorkerError::Broker(error))) => return Err(KiqError::from_broker(&task, &id, error)),
             Ok(Err(error)) => return Err(KiqError::Startup { task: task.into(), source: error.into() }),
             Err(_) => {
-                let text = format!(
-                    "the app did not start within {:?}: its broker or its result store does not answer",
-                    self.within
-                );
+                let text = format!("the app did not start within {:?}: {} does not answer", self.within, app.awaited());
                 return Err(KiqError::Broker { task: task.into(), source: BrokerError::other(text) });
             }
         }

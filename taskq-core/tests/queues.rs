@@ -79,3 +79,18 @@ async fn a_task_that_is_sent_to_a_default_queue_that_nobody_asked_for_finds_no_q
     let error = Call::<Ping>::new(()).kiq().on(&app).await.unwrap_err();
     assert!(matches!(&error, KiqError::UnknownQueue { queue, .. } if queue == "taskq"), "{error}");
 }
+
+#[tokio::test]
+async fn a_worker_that_names_the_default_queue_has_it() {
+    let broker = InMemoryBroker::new().without_worker();
+    let app = broker.clone().register::<Resize>();
+    let worker = app.worker().queue("taskq");
+    let ready = async {
+        while broker.inspect("taskq").await.map_or(0, |queue| queue.consumers) == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    worker.run_until(ready).await.unwrap();
+    let error = app.worker().queue("takq").run_until(std::future::pending::<()>()).await.unwrap_err();
+    assert!(error.to_string().contains("there is no queue `takq`"), "{error}");
+}

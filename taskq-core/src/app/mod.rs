@@ -27,7 +27,11 @@ use crate::{
     worker::{Embedded, Worker},
 };
 use start::Started;
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 use tokio::sync::OnceCell;
 
 /// Everything that producers and workers of one application share. Cheap to clone: clones are the same app.
@@ -80,6 +84,8 @@ type TraceSource = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 #[derive(Default)]
 struct Live {
     started: OnceCell<Started>,
+    /// Starting has come as far as the result store: the broker did its part.
+    has_broker: AtomicBool,
     embedded: Embedded,
 }
 

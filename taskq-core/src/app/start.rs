@@ -7,7 +7,7 @@ use crate::{
     registry::Registry,
     task::TaskDef,
 };
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::atomic::Ordering};
 
 /// What starting has found out.
 pub(super) struct Started {
@@ -95,16 +95,23 @@ impl App {
     async fn start(&self) -> Result<Started, WorkerError> {
         let registry = Registry::build(&self.config.tasks)?;
         let queues = self.queues_of(&registry);
+        self.live.has_broker.store(false, Ordering::Relaxed);
         self.check(&registry, &queues)?;
         for queue in &queues {
             self.broker().declare(queue).await?;
         }
+        self.live.has_broker.store(true, Ordering::Relaxed);
         if let Some(results) = self.results() {
             results.startup().await?;
         }
         self.make_default_if_first();
         let unready = self.unready_of(&registry);
         Ok(Started { registry, queues, unready })
+    }
+
+    /// What starting waits for, to be named when that takes too long.
+    pub(crate) fn awaited(&self) -> &'static str {
+        if self.live.has_broker.load(Ordering::Relaxed) { "its result store" } else { "its broker" }
     }
 
     fn unready_of(&self, registry: &Registry) -> HashMap<&'static str, String> {

@@ -32,7 +32,9 @@ use crate::{
     app::App,
     clock::from_now,
     defaults::{CONCURRENCY, SHUTDOWN_TIMEOUT, TASK_TIMEOUT},
+    delivery::Consumer,
     error::{BrokerError, WorkerError},
+    queue::QueueKind,
     span::IntoSpan,
 };
 use process::Processor;
@@ -104,7 +106,7 @@ impl Worker {
     }
 
     /// Consumes this queue, and no others than those named in this way. Without any, all queues of the app. One that
-    /// the app does not declare must exist.
+    /// the app does not declare must exist, unless it is its default one.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
@@ -307,13 +309,13 @@ impl Worker {
         });
         let (runs, loops) = (TaskTracker::new(), TaskTracker::new());
         for queue in &plan.queues {
-            let consumer = self.app.broker().consume(&queue.spec, queue.prefetch).await?;
-            if !self.app.queues().contains(&queue.spec) {
-                // Somebody else's, and now known to be there: its retries and its dead letters need their ways too.
-                self.app.broker().declare(&queue.spec).await?;
-            }
+            let consumer = self.consume(queue).await?;
             let receiver = receive::Receiver::new(consumer, queue, processor.clone(), runs.clone());
             loops.spawn(receiver.run(stop.clone()));
+        }
+        if !self.embedded {
+            let queues: Vec<_> = plan.queues.iter().map(|q| format!("{}:{}", q.spec.name(), q.concurrency)).collect();
+            tracing::info!(queues = queues.join(","), "ready: consuming");
         }
         loops.close();
         runs.close();
@@ -324,6 +326,23 @@ impl Worker {
             0 => Err(BrokerError::Closed.into()),
             in_flight => Err(WorkerError::Abandoned { in_flight }),
         }
+    }
+
+    async fn consume(&self, queue: &QueuePlan) -> Result<Consumer, BrokerError> {
+        let broker = self.app.broker();
+        if self.app.queues().contains(&queue.spec) {
+            return broker.consume(&queue.spec, queue.prefetch).await;
+        }
+        let is_others = queue.spec.kind() == QueueKind::Existing;
+        if !is_others {
+            broker.declare(&queue.spec).await?;
+        }
+        let consumer = broker.consume(&queue.spec, queue.prefetch).await?;
+        if is_others {
+            // Now known to be there: its retries and its dead letters need their ways too.
+            broker.declare(&queue.spec).await?;
+        }
+        Ok(consumer)
     }
 
     /// Waits for running tasks, interrupts what is left, and says how many those were.

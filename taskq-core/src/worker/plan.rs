@@ -2,7 +2,7 @@
 
 use super::Worker;
 use crate::{queue::QueueSpec, task::TaskDef};
-use std::{fmt, num::NonZeroU16};
+use std::{fmt, num::NonZeroU16, time::Duration};
 
 /// One queue that a worker consumes.
 ///
@@ -47,6 +47,8 @@ pub struct WorkerPlan {
     pub tasks: Vec<(TaskDef, String)>,
     /// The queues that it consumes.
     pub queues: Vec<QueuePlan>,
+    /// The limit of one run of the tasks that set none.
+    pub task_timeout: Duration,
 }
 
 impl Worker {
@@ -74,13 +76,16 @@ impl Worker {
             }
         };
         let tasks = tasks.into_iter().map(|def| (def, self.app.queue_of(&def).to_owned())).collect();
-        WorkerPlan { name: process_name(), tasks, queues }
+        WorkerPlan { name: process_name(), tasks, queues, task_timeout: self.task_timeout }
     }
 
-    /// A queue that this app does not declare must exist: consuming does not create it.
+    /// A queue that this app does not declare must exist, unless it is its default one: consuming does not create it.
     fn spec_of(&self, name: &str) -> QueueSpec {
-        let declared = self.app.queues().iter().find(|spec| spec.name() == name);
-        declared.cloned().unwrap_or_else(|| QueueSpec::new(name).existing())
+        match self.app.queues().iter().find(|spec| spec.name() == name) {
+            Some(declared) => declared.clone(),
+            None if name == self.app.default_queue() => QueueSpec::new(name),
+            None => QueueSpec::new(name).existing(),
+        }
     }
 
     fn plan_queue(&self, spec: QueueSpec, concurrency: Option<usize>) -> QueuePlan {
@@ -108,8 +113,7 @@ impl fmt::Display for WorkerPlan {
         let queue_width = queue_width.max().unwrap_or(0).max(5);
         writeln!(f, "  {:name_width$}  {:queue_width$}  retry  timeout", "task", "queue")?;
         for (def, queue) in &self.tasks {
-            let timeout =
-                def.config.timeout.map_or("-".to_owned(), |limit| humantime::format_duration(limit).to_string());
+            let timeout = humantime::format_duration(def.config.timeout.unwrap_or(self.task_timeout));
             writeln!(f, "  {:name_width$}  {:queue_width$}  {:5}  {timeout}", def.name, queue, def.config.retry)?;
         }
         writeln!(f, "  {:queue_width$}  concurrency  prefetch", "queue")?;

@@ -182,7 +182,7 @@ fn log(outcome: &Outcome, verdict: &Verdict, took: Duration) {
         Verdict::Finish(crate::End::Done(_)) => tracing::info!(?took, "task done"),
         Verdict::Finish(crate::End::Discarded(failure)) => tracing::warn!(?took, error = %failure, "task discarded"),
         Verdict::Retry { delay, failure } => {
-            tracing::info!(?took, error = %failure, retry_in = ?delay, "task failed; it will run again");
+            tracing::warn!(?took, error = %failure, retry_in = ?delay, "task failed; it will run again");
         }
         Verdict::DeadLetter(failure) => tracing::error!(?took, error = %failure, "task failed for good"),
         Verdict::GiveBack => tracing::info!(?took, "task interrupted; it is given back"),

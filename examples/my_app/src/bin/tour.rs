@@ -8,7 +8,7 @@ async fn main() -> taskq::Result<()> {
     let app = my_app::broker();
     app.startup().await?; // connects, declares, checks
     let handle = add.kiq(1, 2).await?; // resolves when the broker has confirmed the message
-    let result = handle.wait_result().await?; // pushed, not polled
+    let result = handle.wait_result().timeout("1m").await?; // pushed, not polled; without a limit it waits for a worker
     assert_eq!(result.into_value()?, 3);
     send_in_other_ways(&app).await
 }

@@ -51,7 +51,7 @@ fn on_runtime(body: impl Future<Output = Result<(), WorkerError>>) -> Result<(),
 
 async fn serve(program: Program, args: &Args, app: impl FnOnce() -> AppFuture) -> Result<(), WorkerError> {
     let app = app().await.map_err(WorkerError::App)?;
-    log::install(args.flags.log_format);
+    log::install(args.flags.log_format, args.worker_index);
     let stop = Stop::armed(args.parent_pipe).map_err(system)?;
     let outcome = work(program, args, &app, &stop).await;
     if tokio::time::timeout(CLOSE_LIMIT, app.shutdown()).await.is_err() {

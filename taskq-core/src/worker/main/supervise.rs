@@ -25,7 +25,7 @@ const LAST_LIMIT: Duration = Duration::from_secs(5);
 
 /// Runs the processes until all have ended.
 pub(super) fn run(args: &Args) -> Exit {
-    log::install(args.flags.log_format);
+    log::install(args.flags.log_format, None);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime.and_then(|runtime| runtime.block_on(supervise(args))) {
         Ok(exit) => exit,
