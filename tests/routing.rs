@@ -120,9 +120,6 @@ async fn a_queue_that_is_deleted_under_its_worker_works_again_when_it_is_declare
         rabbit::delete(std::slice::from_ref(&stage.queue)).await;
         let error = note.kiq("between").on(&app).await.unwrap_err();
         assert!(matches!(error, KiqError::UnknownQueue { .. }), "{error}");
-        // A quorum queue that is declared again at once may inherit the consumers of the one before, who are then told
-        // nothing; the server gives no sign of when that has passed.
-        tokio::time::sleep(Duration::from_secs(2)).await;
         stage.app().with_state(log.clone()).startup().await.unwrap();
         tokio::time::timeout(Duration::from_secs(30), async {
             let handle = note.kiq("after").on(&app).await.unwrap();

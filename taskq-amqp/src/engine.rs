@@ -88,8 +88,7 @@ impl Engine {
         let (link, declared) = (self.publishing.clone(), self.subscriber.declared.clone());
         let declare = async move {
             let session = link.session(PATIENCE).await?;
-            let declaring = async { topology::declare(&session.channel().await?, &spec).await };
-            answered(&session, spec.name(), declaring).await?;
+            answered(&session, spec.name(), topology::declare(&session, &spec)).await?;
             declared.remember(&spec);
             Ok(())
         };

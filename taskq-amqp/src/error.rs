@@ -45,6 +45,17 @@ impl fmt::Display for Failure {
     }
 }
 
+impl From<Failure> for BrokerError {
+    fn from(failure: Failure) -> BrokerError {
+        match failure {
+            Failure::Unreachable { address, reason } => {
+                BrokerError::Unreachable { address, source: Some(reason.into()) }
+            }
+            Failure::Refused { address, reason } => BrokerError::Denied { address, reason },
+        }
+    }
+}
+
 /// What lapin says of a connection that was not made, and what to do about it where that can be told.
 fn advised(error: &Error, tls: bool) -> String {
     let text = error.to_string();
@@ -59,17 +70,6 @@ fn advised(error: &Error, tls: bool) -> String {
         _ => return text,
     };
     format!("{text}; {advice}")
-}
-
-impl From<Failure> for BrokerError {
-    fn from(failure: Failure) -> BrokerError {
-        match failure {
-            Failure::Unreachable { address, reason } => {
-                BrokerError::Unreachable { address, source: Some(reason.into()) }
-            }
-            Failure::Refused { address, reason } => BrokerError::Denied { address, reason },
-        }
-    }
 }
 
 /// The server's code and text, if it was the server that said no.

@@ -2,8 +2,18 @@
 
 use futures_util::{Stream, StreamExt};
 use lapin::{Channel, Connection, ConnectionState, ErrorKind, Event};
-use std::pin::Pin;
-use tokio::sync::watch;
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{sync::watch, time::timeout};
+
+/// For a question that the server answers at once if it reads at all.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// What lapin says about a connection. Asked for once per connection: two listeners would share the events.
 pub(crate) type Events = Pin<Box<dyn Stream<Item = Event> + Send>>;
@@ -27,11 +37,12 @@ pub(crate) struct Session {
     pub(crate) address: String,
     connection: Connection,
     line: watch::Sender<Line>,
+    is_probed: AtomicBool,
 }
 
 impl Session {
     pub(crate) fn new(epoch: u64, address: String, connection: Connection) -> Session {
-        Session { epoch, address, connection, line: watch::Sender::new(Line::Open) }
+        Session { epoch, address, connection, line: watch::Sender::new(Line::Open), is_probed: AtomicBool::new(false) }
     }
 
     pub(crate) fn line(&self) -> watch::Receiver<Line> {
@@ -71,11 +82,36 @@ impl Session {
         let _ = self.line().wait_for(|line| *line == Line::Dead).await;
     }
 
+    /// Asks the server something, and takes the connection for dead if there is no answer.
+    ///
+    /// Heartbeats do not show it: RabbitMQ 3.10 sends them on a connection that it never reads from again, which is what
+    /// comes of deleting a quorum queue while a channel waits for 32 or more confirms of it.
+    pub(crate) async fn probe(self: Arc<Self>) {
+        if self.is_probed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        match timeout(ANSWER, self.guard(self.channel())).await {
+            Ok(Ok(channel)) => drop(self.guard(channel.close(200, "done".into())).await),
+            Ok(Err(error)) => tracing::debug!(address = self.address, %error, "the broker answers with an error"),
+            // One that is blocked is not read from either, and will be.
+            Err(_) if *self.line.borrow() == Line::Open => {
+                tracing::warn!(address = self.address, "the broker does not answer: using another connection");
+                self.line.send_replace(Line::Dead);
+            }
+            Err(_) => {}
+        }
+        self.is_probed.store(false, Ordering::Release);
+    }
+
     /// Passes on what happens to the connection, until it is dead.
     pub(crate) async fn watch(&self, mut events: Events) {
         // What happened before there was a listener is seen by the connection's state alone.
         while !self.is_dead() {
-            match events.next().await {
+            let event = tokio::select! {
+                event = events.next() => event,
+                () = self.died() => break,
+            };
+            match event {
                 Some(Event::ConnectionBlocked(reason)) => {
                     tracing::warn!(address = self.address, reason, "the broker takes no messages at present");
                     self.line.send_replace(Line::Blocked { reason });

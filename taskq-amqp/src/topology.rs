@@ -5,6 +5,7 @@
 
 use crate::{
     delay::{self, DELIVER, LEVELS},
+    error,
     session::Session,
 };
 use futures_util::future::try_join_all;
@@ -13,7 +14,9 @@ use lapin::{
     options::{ExchangeBindOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
     types::{AMQPValue, FieldTable, ShortString},
 };
+use std::time::Duration;
 use taskq_core::{QueueKind, QueueSpec};
+use tokio::time::sleep;
 
 /// Takes what a queue of ours rejects.
 const DEAD_LETTERS: &str = "taskq.v1.dlx";
@@ -30,6 +33,14 @@ const EXCHANGE: ExchangeDeclareOptions =
 
 const QUEUE: QueueDeclareOptions =
     QueueDeclareOptions { passive: false, durable: true, exclusive: false, auto_delete: false, nowait: false };
+
+/// How long a name without a queue is left alone before it gets one.
+///
+/// RabbitMQ 3 tries to subscribe the consumers of a deleted quorum queue again, and looks for it up to 30 ms after it is
+/// gone. If it finds a new one, it never cancels these consumers, gives them messages, and sends none of those: they are
+/// held until the channel closes. (`rabbit_channel:handle_consuming_queue_down_or_eol`, and the 30 ms of
+/// `rabbit_amqqueue:retry_wait`.)
+const NAME_RESTS: Duration = Duration::from_millis(150);
 
 const CHECK: QueueDeclareOptions = QueueDeclareOptions { passive: true, ..QUEUE };
 
@@ -61,7 +72,11 @@ impl Arguments {
 /// Declares a queue, and what its messages may come to: delays, dead letters.
 ///
 /// A name that is too long for AMQP was refused before.
-pub(crate) async fn declare(channel: &Channel, spec: &QueueSpec) -> Result<(), Error> {
+pub(crate) async fn declare(session: &Session, spec: &QueueSpec) -> Result<(), Error> {
+    if spec.kind() == QueueKind::Quorum && is_missing(session, spec.name()).await? {
+        sleep(NAME_RESTS).await;
+    }
+    let channel = &session.channel().await?;
     declare_common(channel).await?;
     if spec.is_dead_letters() {
         return declare_dead_letters(channel, spec.name()).await;
@@ -124,9 +139,10 @@ pub(crate) async fn declare_levels(session: &Session) -> Result<(), Error> {
     let channel = &session.channel().await?;
     declare_common(channel).await?;
     // All at once, for a line may be slow; a step at a time, for what is bound must be there.
-    try_join_all((0..LEVELS).map(async |bit| {
-        exchange(channel, &delay::level(bit), ExchangeKind::Topic, Arguments::default()).await
-    }))
+    try_join_all(
+        (0..LEVELS)
+            .map(async |bit| exchange(channel, &delay::level(bit), ExchangeKind::Topic, Arguments::default()).await),
+    )
     .await?;
     try_join_all((0..LEVELS).map(async |bit| queue(channel, &delay::level(bit), level_arguments(bit)).await)).await?;
     try_join_all((0..LEVELS).map(async |bit| bind_level(channel, bit).await)).await?;
@@ -159,6 +175,14 @@ pub(crate) async fn look(session: &Session, name: &str) -> Result<Queue, Error> 
     let queue = check(&channel, name).await?;
     done(&channel).await;
     Ok(queue)
+}
+
+async fn is_missing(session: &Session, name: &str) -> Result<bool, Error> {
+    match look(session, name).await {
+        Ok(_) => Ok(false),
+        Err(error) if error::is_not_found(&error) => Ok(true),
+        Err(error) => Err(error),
+    }
 }
 
 async fn done(channel: &Channel) {

@@ -5,9 +5,10 @@
 mod support;
 
 use bytes::Bytes;
+use lapin::options::QueueDeleteOptions;
 use std::time::Duration;
 use support::{
-    amqp_url, consume, eventually, next, number_of, rabbit,
+    amqp_url, broker_with, consume, eventually, next, number_of, rabbit,
     relay::{Mode, Relay},
     take_all, to, with_queue,
 };
@@ -156,6 +157,25 @@ async fn a_deleted_queue_is_not_declared_again_while_the_server_remembers_and_co
         broker.declare(&QueueSpec::new(&queue)).await.unwrap();
         broker.publish(to(&queue, 2)).await.unwrap();
         assert_eq!(number_of(&next(&mut consumer).await), 2);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_is_deleted_and_declared_again_at_once_reaches_its_consumer_every_time() {
+    with_queue("at-once", async |queue| {
+        let broker = broker_with(&queue).await;
+        let mut consumer = consume(&broker, &queue, 1).await;
+        let (connection, channel) = rabbit::channel(&amqp_url()).await;
+        for number in 0..10 {
+            broker.publish(to(&queue, number)).await.unwrap();
+            let delivery = next(&mut consumer).await;
+            assert_eq!(number_of(&delivery), number);
+            delivery.ack();
+            channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
+            broker.declare(&QueueSpec::new(&queue)).await.unwrap();
+        }
+        connection.close(200, "done".into()).await.unwrap();
     })
     .await;
 }

@@ -28,12 +28,12 @@ fn tasks_are_listed_as_a_table_and_as_json() {
 fn a_worker_starts_with_one_table_in_its_crate_and_stops_when_asked() {
     let place = Place::with_my_app("dot-env");
     place.write(".env", "GREETING=hello\n");
-    let mut worker = place.start(&["worker", "my_app::broker", "--concurrency", "7", "--queues", "long:3,taskq"]);
+    let mut worker = place.start(&["worker", "my_app::broker", "--concurrency", "7", "--queues", "long:3,short"]);
     let line = worker.line_with("greeting=");
     assert_eq!(line, format!("greeting=Some(\"hello\") place={}", place.path().display()));
     worker.line_with("my_app::broker 1.2.3");
     worker.line_with("my_app::endless");
-    let queues = [worker.line_with("  long  "), worker.line_with("  taskq  ")];
+    let queues = [worker.line_with("  long  "), worker.line_with("  short  ")];
     let concurrency = queues.map(|line| line.split_whitespace().nth(1).unwrap().to_owned());
     assert_eq!(concurrency, ["3", "7"]);
     worker.terminate();

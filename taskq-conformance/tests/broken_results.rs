@@ -205,7 +205,12 @@ impl ResultsHarness for Spoiling {
     type Results = Broken;
 
     async fn connect(&self) -> Broken {
-        Broken { results: self.0.clone(), fault: self.1, last_step: Mutex::default(), last_owner: Mutex::new("".into()) }
+        Broken {
+            results: self.0.clone(),
+            fault: self.1,
+            last_step: Mutex::default(),
+            last_owner: Mutex::new("".into()),
+        }
     }
 }
 

@@ -132,7 +132,7 @@ impl Subscription {
         match (begun, self.subscriber.declared.get(&self.queue)) {
             (Err(error), Some(spec)) if error::is_not_found(&error) && self.declared_in != session.epoch => {
                 tracing::warn!(queue = self.queue, "the broker has forgotten the queue; declaring it again");
-                session.guard(async { topology::declare(&session.channel().await?, &spec).await }).await?;
+                session.guard(topology::declare(session, &spec)).await?;
                 self.declared_in = session.epoch;
                 Epoch::begin(session.clone(), &self.queue, self.prefetch, keep).await.map(Some)
             }

@@ -150,7 +150,7 @@ impl Lane {
     }
 
     /// Publishes on this channel until it dies.
-    async fn drive(&mut self, session: &Session, channel: &Arc<Channel>) -> Ending {
+    async fn drive(&mut self, session: &Arc<Session>, channel: &Arc<Channel>) -> Ending {
         let mut line = session.line();
         let mut batch = Vec::new();
         while !self.is_done() {
@@ -181,7 +181,10 @@ impl Lane {
                 }
                 () = self.setup.closing.cancelled(), if self.ends_at.is_none() => self.begin_end(),
                 () = sleep_until(alarm.unwrap_or_else(Instant::now).into()), if alarm.is_some() => {
-                    self.tend(&state);
+                    if self.tend(&state) > 0 {
+                        // Not here: the other messages go on.
+                        drop(tokio::spawn(session.clone().probe()));
+                    }
                     if self.window.abandoned() >= MAX_ABANDONED {
                         self.give_up(session, channel).await;
                         return Ending::Lost;
@@ -274,11 +277,14 @@ impl Lane {
         self.parked.push((until, job));
     }
 
-    /// Does what time asks for: messages whose time is over get an answer, and parked ones go on.
-    fn tend(&mut self, line: &Line) {
+    /// Does what time asks for: messages whose time is over get an answer, and parked ones go on. Says how many there
+    /// were about which the server had said nothing.
+    fn tend(&mut self, line: &Line) -> usize {
         let now = Instant::now();
         let is_over = |job: &Job| job.deadline <= now;
-        for job in self.window.expired(is_over) {
+        let expired = self.window.expired(is_over);
+        let unanswered = expired.len();
+        for job in expired {
             let queue = job.queue.clone();
             job.finish(Err(BrokerError::Unconfirmed { queue }));
         }
@@ -295,6 +301,7 @@ impl Lane {
         let deadlines = self.waiting.iter().chain(self.window.jobs()).map(|job| job.deadline);
         let parked = self.parked.iter().map(|(until, job)| job.deadline.min(*until));
         self.alarm = deadlines.chain(parked).chain(self.ends_at).min();
+        unanswered
     }
 
     /// Why a message was not handed over in time.

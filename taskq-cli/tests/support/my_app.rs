@@ -28,7 +28,7 @@ pub fn broker() -> App {
     // In one piece: several processes write to the same place.
     let line = format!("greeting={:?} place={}\n", std::env::var("GREETING").ok(), place.display());
     std::io::stderr().write_all(line.as_bytes()).unwrap();
-    InMemoryBroker::new().without_worker().register::<Endless>()
+    InMemoryBroker::new().without_worker().with_queue(QueueSpec::new("short")).register::<Endless>()
 }
 
 pub static SHARED: LazyLock<App> = LazyLock::new(broker);
