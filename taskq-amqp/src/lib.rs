@@ -1,6 +1,6 @@
 //! taskq on RabbitMQ.
 //!
-//! [`AmqpBroker`] is a [`Broker`](taskq::Broker). Every publish is persistent, mandatory and confirmed; queues are
+//! [`AmqpBroker`] is a [`Broker`](taskq_core::Broker). Every publish is persistent, mandatory and confirmed; queues are
 //! quorum queues unless asked otherwise; delays need no plugin and survive restarts; connections that break are made
 //! again, and no message is lost on the way.
 

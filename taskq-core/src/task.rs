@@ -96,7 +96,7 @@ pub trait Run: Task {
     fn run(ctx: TaskContext, args: Self::Args) -> BoxFuture<'static, Result<Self::Output, BoxError>>;
 
     /// Whether everything that the task takes from the app is there. Asked once, when a worker starts that consumes the
-    /// task's queue. By default nothing is needed.
+    /// task's queue, or an app that runs its tasks itself. By default nothing is needed.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
