@@ -7,10 +7,17 @@ use std::{sync::Arc, time::Duration};
 /// Time for nodes that can talk to agree.
 const AGREE: Duration = Duration::from_secs(60);
 
+/// Time for a node that was frozen to find the others again, if it ever does.
+const REJOIN: Duration = Duration::from_secs(10);
+
 /// A cluster of three nodes: a quorum queue has a replica on each and needs two of them.
 ///
 /// The nodes are named `taskq1@localhost` to `taskq3@localhost`, and counted from 0. They notice a silent peer within
 /// some 8 s, where the default is a minute, and a node without a majority pauses itself (`pause_minority`).
+///
+/// A node that is thawed after the others have given it up is parted from them: its replicas of quorum queues catch up,
+/// but which queues and users there are it keeps to itself, until it is restarted. [`run_all`](Cluster::run_all) does
+/// that.
 ///
 /// ```no_run
 /// # async fn example() -> taskq_faults::Result<()> {
@@ -70,12 +77,29 @@ impl Cluster {
         self.nodes.iter().map(Rabbit::url).collect()
     }
 
-    /// Starts the nodes that do not run, lets the frozen ones go on, and waits until all let clients in and each sees
-    /// all.
+    /// Starts the nodes that do not run, lets the frozen ones go on, restarts those that the others have given up, and
+    /// waits until all let clients in and each sees all.
     ///
     /// # Errors
     /// A node does not start, or they do not agree.
     pub async fn run_all(&mut self) -> Result<()> {
+        self.launch_all().await?;
+        if self.agree(REJOIN).await {
+            return Ok(());
+        }
+        for node in &mut self.nodes {
+            if sees(node).await.is_none_or(|seen| seen <= Self::SIZE / 2) {
+                node.kill();
+            }
+        }
+        self.launch_all().await?;
+        match self.agree(AGREE).await {
+            true => Ok(()),
+            false => Err(Failure::new("the nodes do not see each other")),
+        }
+    }
+
+    async fn launch_all(&mut self) -> Result<()> {
         for node in &mut self.nodes {
             match node.is_running() {
                 true => node.thaw()?,
@@ -85,13 +109,19 @@ impl Cluster {
         for node in &mut self.nodes {
             node.ready().await?;
         }
-        for node in &self.nodes {
-            let whole = async || node.eval("length(rabbit_nodes:all_running())").await.is_ok_and(|count| count == "3");
-            if wait::until(AGREE, async || whole().await.then_some(())).await.is_none() {
-                return Err(Failure::new(format!("{} does not see the whole cluster", node.name())));
-            }
-        }
         Ok(())
+    }
+
+    async fn agree(&self, patience: Duration) -> bool {
+        let agreed = wait::until(patience, async || {
+            for node in &self.nodes {
+                if sees(node).await != Some(Self::SIZE) {
+                    return None;
+                }
+            }
+            Some(())
+        });
+        agreed.await.is_some()
     }
 
     /// The node that leads a quorum queue of the virtual host `/`, as soon as there is one.
@@ -123,6 +153,13 @@ impl Cluster {
         let leader = asked.await.ok()?.ok()?;
         self.nodes.iter().position(|node| node.name() == leader.trim_matches('\''))
     }
+}
+
+/// How many nodes of the cluster run, as this one sees it.
+async fn sees(node: &Rabbit) -> Option<usize> {
+    // A node may hang on one that does.
+    let asked = tokio::time::timeout(Duration::from_secs(5), node.eval("length(rabbit_nodes:all_running())"));
+    asked.await.ok()?.ok()?.parse().ok()
 }
 
 /// Small nodes that notice soon when another one is gone.
