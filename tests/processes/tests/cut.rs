@@ -4,7 +4,7 @@
 mod support;
 
 use redis::AsyncCommands;
-use std::future::IntoFuture;
+use std::{future::IntoFuture, time::Duration};
 use support::{
     PATIENCE, Servers, ended, eventually, gate::Gate, ledger::Ledger, lossy::Lossy, relay::Relay, signal, unique,
 };
@@ -25,8 +25,9 @@ async fn tasks_whose_line_is_cut_again_and_again_run_once_in_the_only_worker() {
     let handles = app.kiq_many((0..30).map(|_| gated(gate.path()))).await.unwrap();
     eventually("all run", async || ledger.history().running() == 30).await;
     for _ in 0..3 {
+        let before = relay.connections();
         relay.cut();
-        eventually("the worker is gone", async || app.broker().inspect(&queue).await.unwrap().consumers == 0).await;
+        eventually("the worker comes back", async || relay.connections() >= before + 1).await;
         eventually("it is back, and has been given all again", async || {
             let info = app.broker().inspect(&queue).await.unwrap();
             (info.consumers, info.ready) == (1, 0)
@@ -47,16 +48,30 @@ async fn tasks_whose_line_is_cut_again_and_again_run_once_in_the_only_worker() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_workers_the_one_whose_line_is_cut_keeps_a_run_or_breaks_it_off() {
+    cut_one_of_two(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_whose_line_is_cut_and_that_claims_too_late_breaks_its_runs_off() {
+    let moved = cut_one_of_two(Duration::from_millis(400)).await;
+    assert!(moved > 0, "none was taken over");
+}
+
+/// What the one that is cut off says to Redis takes so long; gives how many runs the other one took over.
+async fn cut_one_of_two(slowness: Duration) -> usize {
     let (queue, servers, ledger, gate) = (unique("cut-two"), Servers::shared(), Ledger::new(), Gate::closed());
     let (relay, by_relay) = Relay::before(&servers.amqp).await;
     let app = servers.app(&queue);
     app.startup().await.unwrap();
-    let cut_off = servers.clone().with_amqp(by_relay).worker(&queue, &ledger, &["--concurrency", "20"]);
+    let to_redis = Relay::to("127.0.0.1:6379").await;
+    let cut_off = servers.clone().with_amqp(by_relay).with_redis(format!("redis://{}", to_redis.address()));
+    let cut_off = cut_off.worker(&queue, &ledger, &["--concurrency", "20"]);
     let handles = app.kiq_many((0..20).map(|_| gated(gate.path()))).await.unwrap();
     eventually("all run", async || ledger.history().running() == 20).await;
     let other = servers.worker(&queue, &ledger, &["--concurrency", "20"]);
     eventually("both consume", async || app.broker().inspect(&queue).await.unwrap().consumers == 2).await;
     let (here, there) = (cut_off.id().unwrap(), other.id().unwrap());
+    to_redis.slow(slowness);
     relay.cut();
 
     let mut redis = redis::Client::open(&*servers.redis).unwrap().get_multiplexed_async_connection().await.unwrap();
@@ -90,6 +105,7 @@ async fn of_two_workers_the_one_whose_line_is_cut_keeps_a_run_or_breaks_it_off()
     }
     println!("{moved} of {} runs were taken over", handles.len());
     servers.delete(&queue).await;
+    moved
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -187,7 +203,7 @@ async fn of_two_copies_of_a_message_whose_confirm_was_lost_one_runs_though_two_w
         assert!(handle.wait_result().timeout(PATIENCE).await.unwrap().is_ok());
     }
     eventually("the second copy is acknowledged", async || {
-        ended(tokio::time::sleep(std::time::Duration::from_secs(4))).await;
+        ended(tokio::time::sleep(Duration::from_secs(4))).await;
         app.broker().inspect(&queue).await.unwrap().ready == 0
     })
     .await;
