@@ -1,5 +1,8 @@
 //! Tasks whose runs leave a trace that outlives their process, and the app that runs them.
 
+pub mod doubtful;
+pub mod history;
+
 use std::{
     env,
     fs::OpenOptions,
@@ -56,9 +59,10 @@ pub async fn nap_twice(ctx: TaskContext, millis: u64) -> Result<u32, io::Error> 
 }
 
 /// One line, in one write, so that lines of several processes do not mix.
-fn note(what: &str, ctx: &TaskContext) -> io::Result<()> {
+pub(crate) fn note(what: &str, ctx: &TaskContext) -> io::Result<()> {
     let Ok(path) = env::var(LEDGER) else { return Ok(()) };
-    let line = format!("{what} {} {} {}\n", ctx.task_id(), std::process::id(), ctx.attempt());
+    let (process, now) = (std::process::id(), taskq::UnixMillis::now().0);
+    let line = format!("{what} {} {process} {} {now}\n", ctx.task_id(), ctx.attempt());
     OpenOptions::new().append(true).create(true).open(path)?.write_all(line.as_bytes())
 }
 

@@ -4,6 +4,7 @@ use std::{
     collections::{HashMap, HashSet},
     path::PathBuf,
 };
+use taskq_process_tests::history::History;
 use tempfile::TempDir;
 
 pub struct Ledger(TempDir);
@@ -15,6 +16,11 @@ impl Ledger {
 
     pub fn path(&self) -> PathBuf {
         self.0.path().join("ledger")
+    }
+
+    /// What was noted so far, run by run.
+    pub fn history(&self) -> History {
+        History::read(&self.path())
     }
 
     /// The lines: what, id, process.

@@ -3,7 +3,9 @@
 #![allow(dead_code, unreachable_pub, missing_docs, missing_debug_implementations)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod gate;
 pub mod ledger;
+pub mod lossy;
 pub mod node;
 pub mod redis;
 pub mod relay;

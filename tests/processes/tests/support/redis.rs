@@ -48,6 +48,12 @@ impl Redis {
         }
     }
 
+    /// `STOP` freezes it, `CONT` lets it go on.
+    pub fn signal(&self, signal: &str) {
+        let id = self.server.as_ref().expect("a running server").id().to_string();
+        assert!(Command::new("kill").args([&format!("-{signal}"), &*id]).status().unwrap().success());
+    }
+
     /// A connection for the test itself.
     pub async fn connect(&self) -> MultiplexedConnection {
         Client::open(self.url()).unwrap().get_multiplexed_async_connection().await.unwrap()

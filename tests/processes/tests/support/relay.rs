@@ -13,6 +13,7 @@ pub struct Relay {
     swallows: watch::Sender<bool>,
     slowness: watch::Sender<Duration>,
     cuts: watch::Sender<u64>,
+    accepted: watch::Sender<u64>,
 }
 
 impl Relay {
@@ -22,7 +23,8 @@ impl Relay {
         let address = listener.local_addr().unwrap();
         let (swallows, slowness, cuts) =
             (watch::Sender::new(false), watch::Sender::new(Duration::ZERO), watch::Sender::new(0));
-        let relay = Relay { address, swallows, slowness, cuts };
+        let accepted = watch::Sender::new(0);
+        let relay = Relay { address, swallows, slowness, cuts, accepted };
         tokio::spawn(relay.clone().serve(listener, target.into()));
         relay
     }
@@ -34,6 +36,16 @@ impl Relay {
         let relay = Relay::to(target).await;
         let url = format!("{user}@{}/{path}", relay.address);
         (relay, url)
+    }
+
+    /// Where clients find it, host and port.
+    pub fn address(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// How many connections were made by way of it.
+    pub fn connections(&self) -> u64 {
+        *self.accepted.borrow()
     }
 
     /// Ends all connections, as a network would: without a word.
@@ -54,6 +66,7 @@ impl Relay {
     async fn serve(self, listener: TcpListener, target: String) {
         loop {
             let (client, _) = listener.accept().await.unwrap();
+            self.accepted.send_modify(|accepted| *accepted += 1);
             let (target, swallows, mut cuts) = (target.clone(), self.swallows.subscribe(), self.cuts.subscribe());
             let (there, back) = (self.slowness.subscribe(), self.slowness.subscribe());
             tokio::spawn(async move {

@@ -1,0 +1,231 @@
+//! Lines to the broker that are cut while tasks run, and words that are lost on them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
+mod support;
+
+use redis::AsyncCommands;
+use std::{future::IntoFuture, time::Duration};
+use support::{
+    PATIENCE, Servers, ended, eventually, gate::Gate, ledger::Ledger, lossy::Lossy, relay::Relay, signal, unique,
+};
+use taskq::prelude::*;
+use taskq_process_tests::{
+    doubtful::{gated, gated_and_failed, gated_and_retried},
+    nap,
+};
+use tokio::process::Child;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tasks_whose_line_is_cut_again_and_again_run_once_in_the_only_worker() {
+    let (queue, servers, ledger, gate) = (unique("cut"), Servers::shared(), Ledger::new(), Gate::closed());
+    let (relay, by_relay) = Relay::before(&servers.amqp).await;
+    let app = servers.app(&queue);
+    app.startup().await.unwrap();
+    let worker = servers.clone().with_amqp(by_relay).worker(&queue, &ledger, &["--concurrency", "30"]);
+    let handles = app.kiq_many((0..30).map(|_| gated(gate.path()))).await.unwrap();
+    eventually("all run", async || ledger.history().running() == 30).await;
+    for _ in 0..3 {
+        let before = relay.connections();
+        relay.cut();
+        eventually("the worker comes back", async || relay.connections() >= before + 1).await;
+        eventually("it is back, and has been given all again", async || {
+            let info = app.broker().inspect(&queue).await.unwrap();
+            (info.consumers, info.ready) == (1, 0)
+        })
+        .await;
+    }
+    gate.open();
+    let process = worker.id().unwrap();
+    for handle in &handles {
+        let result = handle.wait_result().timeout(PATIENCE).await.unwrap();
+        assert_eq!((result.attempts(), result.into_value().unwrap()), (1, process));
+    }
+    nothing_is_left_after(worker, &app, &queue).await;
+    let history = ledger.history();
+    assert_eq!((history.count("start"), history.count("end"), history.count("broken")), (30, 30, 0), "{history}");
+    servers.delete(&queue).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_workers_the_one_whose_line_is_cut_keeps_a_run_or_breaks_it_off() {
+    cut_one_of_two(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_whose_line_is_cut_and_that_claims_too_late_breaks_its_runs_off() {
+    let moved = cut_one_of_two(Duration::from_millis(400)).await;
+    assert!(moved > 0, "none was taken over");
+}
+
+/// What the one that is cut off says to Redis takes so long; gives how many runs the other one took over.
+async fn cut_one_of_two(slowness: Duration) -> usize {
+    let (queue, servers, ledger, gate) = (unique("cut-two"), Servers::shared(), Ledger::new(), Gate::closed());
+    let (relay, by_relay) = Relay::before(&servers.amqp).await;
+    let app = servers.app(&queue);
+    app.startup().await.unwrap();
+    let to_redis = Relay::to("127.0.0.1:6379").await;
+    let cut_off = servers.clone().with_amqp(by_relay).with_redis(format!("redis://{}", to_redis.address()));
+    let cut_off = cut_off.worker(&queue, &ledger, &["--concurrency", "20"]);
+    let handles = app.kiq_many((0..20).map(|_| gated(gate.path()))).await.unwrap();
+    eventually("all run", async || ledger.history().running() == 20).await;
+    let other = servers.worker(&queue, &ledger, &["--concurrency", "20"]);
+    eventually("both consume", async || app.broker().inspect(&queue).await.unwrap().consumers == 2).await;
+    let (here, there) = (cut_off.id().unwrap(), other.id().unwrap());
+    to_redis.slow(slowness);
+    relay.cut();
+
+    let mut redis = redis::Client::open(&*servers.redis).unwrap().get_multiplexed_async_connection().await.unwrap();
+    eventually("each run is claimed, and runs in one place", async || {
+        for handle in &handles {
+            let owner: Option<String> = redis.hget(format!("taskq:{{{}}}:c", handle.id()), "owner").await.unwrap();
+            let is_claimed = owner.is_some_and(|owner| !owner.is_empty());
+            if !is_claimed || ledger.history().of(handle.id()).running() != 1 {
+                return false;
+            }
+        }
+        true
+    })
+    .await;
+    gate.open();
+    for handle in &handles {
+        assert_eq!(handle.wait_result().timeout(PATIENCE).await.unwrap().attempts(), 1);
+    }
+    for worker in [cut_off, other] {
+        nothing_is_left_after(worker, &app, &queue).await;
+    }
+    let history = ledger.history();
+    let mut moved = 0;
+    for handle in &handles {
+        let of_task = history.of(handle.id());
+        let (here, there) = (of_task.within(here), of_task.within(there));
+        assert_eq!(of_task.count("end"), 1, "each ends once\n{of_task}");
+        assert_eq!(here.count("start"), 1, "{of_task}");
+        assert_eq!(there.count("start"), here.count("broken"), "it runs again only where it was broken off\n{of_task}");
+        moved += there.count("start");
+    }
+    println!("{moved} of {} runs were taken over", handles.len());
+    servers.delete(&queue).await;
+    moved
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_run_whose_acknowledgement_is_lost_is_followed_by_one_second_run() {
+    let (queue, servers, ledger, gate) = (unique("unheard"), Servers::shared(), Ledger::new(), Gate::closed());
+    let (line, by_line) = Lossy::before(&servers.amqp).await;
+    let app = servers.app(&queue);
+    app.startup().await.unwrap();
+    gate.open();
+    let worker = servers.clone().with_amqp(by_line).worker(&queue, &ledger, &[]);
+    eventually("it consumes", async || app.broker().inspect(&queue).await.unwrap().consumers == 1).await;
+    line.lose_acks();
+    let handle = gated_and_retried.kiq(gate.path()).on(&app).await.unwrap();
+    eventually("the first run is acknowledged, and nobody hears", async || line.lost_acks() > 0).await;
+    line.cut();
+    let result = handle.wait_result().timeout(PATIENCE).await.unwrap();
+    assert_eq!((result.attempts(), result.is_ok()), (2, true));
+    nothing_is_left_after(worker, &app, &queue).await;
+    each_attempt_ran_once(&ledger, 2);
+    servers.delete(&queue).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_run_whose_worker_dies_unheard_is_followed_by_one_second_run_elsewhere() {
+    let (queue, servers, ledger, gate) = (unique("unheard-dead"), Servers::shared(), Ledger::new(), Gate::closed());
+    let (line, by_line) = Lossy::before(&servers.amqp).await;
+    let app = servers.app(&queue);
+    app.startup().await.unwrap();
+    gate.open();
+    let mut doomed = servers.clone().with_amqp(by_line).worker(&queue, &ledger, &[]);
+    eventually("it consumes", async || app.broker().inspect(&queue).await.unwrap().consumers == 1).await;
+    line.lose_acks();
+    let handle = gated_and_retried.kiq(gate.path()).on(&app).await.unwrap();
+    eventually("the first run is acknowledged, and nobody hears", async || line.lost_acks() > 0).await;
+    doomed.kill().await.unwrap();
+    let survivor = servers.worker(&queue, &ledger, &[]);
+    let result = handle.wait_result().timeout(PATIENCE).await.unwrap();
+    assert_eq!((result.attempts(), result.into_value().unwrap()), (2, survivor.id().unwrap()));
+    nothing_is_left_after(survivor, &app, &queue).await;
+    each_attempt_ran_once(&ledger, 2);
+    servers.delete(&queue).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_that_failed_for_good_unheard_leaves_one_dead_letter() {
+    let (queue, servers, ledger, gate) = (unique("unheard-end"), Servers::shared(), Ledger::new(), Gate::closed());
+    let (line, by_line) = Lossy::before(&servers.amqp).await;
+    let app = servers.app(&queue);
+    app.startup().await.unwrap();
+    gate.open();
+    let mut doomed = servers.clone().with_amqp(by_line).worker(&queue, &ledger, &[]);
+    eventually("it consumes", async || app.broker().inspect(&queue).await.unwrap().consumers == 1).await;
+    line.lose_acks();
+    let handle = gated_and_failed.kiq(gate.path()).on(&app).await.unwrap();
+    eventually("its end is acknowledged, and nobody hears", async || line.lost_acks() > 0).await;
+    doomed.kill().await.unwrap();
+    let survivor = servers.worker(&queue, &ledger, &[]);
+    assert!(handle.wait_result().timeout(PATIENCE).await.unwrap().is_err());
+    // What comes after it is done when it is done.
+    assert!(nap.kiq(0).on(&app).await.unwrap().wait_result().timeout(PATIENCE).await.unwrap().is_ok());
+    nothing_is_left_after(survivor, &app, &queue).await;
+    assert_eq!(ledger.history().of(handle.id()).count("start"), 1);
+    assert_eq!(app.dead_letters(&queue).count().await.unwrap(), 1);
+    servers.delete(&queue).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_copies_of_a_message_whose_confirm_was_lost_one_runs_though_two_workers_have_them_at_once() {
+    let (queue, servers, ledger, gate) = (unique("twice-sent"), Servers::shared(), Ledger::new(), Gate::closed());
+    let (line, by_line) = Lossy::before(&servers.amqp).await;
+    let (app, unsure) = (servers.app(&queue), servers.clone().with_amqp(by_line).app(&queue));
+    app.startup().await.unwrap();
+    unsure.startup().await.unwrap();
+    let first = servers.worker(&queue, &ledger, &["--concurrency", "1"]);
+    line.lose_confirms();
+    let sending = tokio::spawn(gated.kiq(gate.path()).on(&unsure).into_future());
+    eventually("the first copy runs", async || ledger.history().running() == 1).await;
+    eventually("its confirm is lost", async || line.lost_confirms() > 0).await;
+    // It holds two, and takes no third.
+    let filler = nap.kiq(0).on(&app).await.unwrap();
+    eventually("the first worker is full", async || app.broker().inspect(&queue).await.unwrap().ready == 0).await;
+    let second = servers.worker(&queue, &ledger, &["--concurrency", "1"]);
+    eventually("both consume", async || app.broker().inspect(&queue).await.unwrap().consumers == 2).await;
+    line.cut();
+    let handle = ended(sending).await.unwrap().expect("the second copy is confirmed");
+    let after = nap.kiq(0).on(&app).await.unwrap();
+    let of_task = || ledger.history().of(handle.id());
+    eventually("the second worker has seen the second copy", async || {
+        ledger.history().of(after.id()).count("end") == 1 || of_task().count("start") == 2
+    })
+    .await;
+    assert_eq!(of_task().count("start"), 1, "both copies run\n{}", ledger.history());
+    gate.open();
+    for handle in [&handle, &filler, &after] {
+        assert!(handle.wait_result().timeout(PATIENCE).await.unwrap().is_ok());
+    }
+    eventually("the second copy is acknowledged", async || {
+        ended(tokio::time::sleep(Duration::from_secs(4))).await;
+        app.broker().inspect(&queue).await.unwrap().ready == 0
+    })
+    .await;
+    drop(first);
+    nothing_is_left_after(second, &app, &queue).await;
+    assert_eq!(of_task().count("start"), 1, "{}", ledger.history());
+    servers.delete(&queue).await;
+}
+
+fn each_attempt_ran_once(ledger: &Ledger, attempts: u32) {
+    let history = ledger.history();
+    for attempt in 1..=attempts {
+        assert_eq!(history.attempt(attempt).count("start"), 1, "{history}");
+    }
+    assert_eq!(history.count("start"), attempts as usize, "{history}");
+}
+
+/// What was not acknowledged is back when its worker has gone.
+async fn nothing_is_left_after(mut worker: Child, app: &App, queue: &str) {
+    eventually("nothing waits", async || app.broker().inspect(queue).await.unwrap().ready == 0).await;
+    signal(&worker, "TERM").await;
+    assert_eq!(ended(worker.wait()).await.unwrap().code(), Some(0));
+    let info = app.broker().inspect(queue).await.unwrap();
+    assert_eq!(info.ready, 0, "something was not acknowledged");
+}
