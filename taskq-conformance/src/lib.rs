@@ -32,7 +32,7 @@
 //! # Result backends
 //!
 //! [`ResultsHarness`], [`results_suite!`], [`RESULTS_CASES`] and [`check_results`] do the same for a
-//! [`ResultBackend`](taskq::ResultBackend), in the groups `store`, `wait`, `steps` and `claims`.
+//! [`ResultBackend`](taskq_core::ResultBackend), in the groups `store`, `wait`, `steps` and `claims`.
 //!
 //! # Faults
 //!

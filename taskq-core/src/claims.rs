@@ -139,28 +139,108 @@ pub struct Claim {
 }
 
 /// The backend's side of a [`Claim`]: it renews the claim until it is released or dropped.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), taskq::ResultError> {
+/// use std::sync::{Arc, atomic::{AtomicBool, Ordering}};
+/// use taskq::{BoxFuture, Claim, Hold, ResultError};
+/// use tokio_util::sync::CancellationToken;
+///
+/// struct Lock(Arc<AtomicBool>);
+///
+/// impl Hold for Lock {
+///     fn give_back(self: Box<Self>) -> BoxFuture<'static, Result<(), ResultError>> {
+///         self.0.store(false, Ordering::Release);
+///         Box::pin(async { Ok(()) })
+///     }
+/// }
+///
+/// let taken = Arc::new(AtomicBool::new(true));
+/// let claim = Claim::new(CancellationToken::new(), Box::new(Lock(taken.clone())));
+/// claim.give_back().await?;
+/// assert!(!taken.load(Ordering::Acquire));
+/// # Ok(()) }
+/// ```
 pub trait Hold: Send + Sync {
-    /// The run did not take place, or was broken off: nothing counts against the task.
+    /// The run did not take place, or was broken off: nothing counts against the task. Called by [`Claim::give_back`].
+    ///
+    /// ```
+    /// # use taskq::{Hold, ResultError};
+    /// async fn not_run(hold: Box<dyn Hold>) -> Result<(), ResultError> {
+    ///     hold.give_back().await
+    /// }
+    /// ```
     fn give_back(self: Box<Self>) -> BoxFuture<'static, Result<(), ResultError>>;
 }
 
 impl Claim {
     /// A claim that `hold` keeps; the backend cancels `lost` when another worker has taken the run over.
+    ///
+    /// ```
+    /// # use taskq::{BoxFuture, Claim, Hold, ResultError};
+    /// # use tokio_util::sync::CancellationToken;
+    /// # struct Lock;
+    /// # impl Hold for Lock {
+    /// #     fn give_back(self: Box<Self>) -> BoxFuture<'static, Result<(), ResultError>> { Box::pin(async { Ok(()) }) }
+    /// # }
+    /// let lost = CancellationToken::new();
+    /// let claim = Claim::new(lost.clone(), Box::new(Lock));
+    /// lost.cancel(); // the store says that it is another's
+    /// assert!(claim.is_lost());
+    /// ```
     pub fn new(lost: CancellationToken, hold: Box<dyn Hold>) -> Self {
         Claim { lost, hold }
     }
 
     /// Resolves when another worker has taken the run over. Cancel safe.
+    ///
+    /// ```
+    /// # use taskq::Claim;
+    /// async fn run(claim: &Claim, task: impl Future<Output = i64>) -> Option<i64> {
+    ///     tokio::select! {
+    ///         value = task => Some(value),
+    ///         () = claim.lost() => None, // it runs elsewhere
+    ///     }
+    /// }
+    /// ```
     pub async fn lost(&self) {
         self.lost.cancelled().await;
     }
 
     /// Whether another worker has taken the run over.
+    ///
+    /// ```
+    /// # use taskq::{Bid, ClaimAnswer, InMemoryResults, ResultBackend, RunId};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), taskq::ResultError> {
+    /// # let results = InMemoryResults::new();
+    /// # let bid = Bid::new(RunId { task: "order-17".into(), round: 0, attempt: 2 }, "worker-1");
+    /// if let Some(ClaimAnswer::Run(claim)) = results.claim(&bid).await? {
+    ///     assert!(!claim.is_lost());
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn is_lost(&self) -> bool {
         self.lost.is_cancelled()
     }
 
-    /// Gives the claim up without a word against the task: it was not run, or its run was broken off.
+    /// Gives the claim up without a word against the task: it was not run, or its run was broken off. Resolves when the
+    /// store has heard of it.
+    ///
+    /// ```
+    /// # use taskq::{Bid, ClaimAnswer, InMemoryResults, ResultBackend, RunId};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), taskq::ResultError> {
+    /// # let results = InMemoryResults::new();
+    /// # let run = RunId { task: "order-17".into(), round: 0, attempt: 2 };
+    /// if let Some(ClaimAnswer::Run(claim)) = results.claim(&Bid::new(run.clone(), "worker-1")).await? {
+    ///     claim.give_back().await?;
+    /// }
+    /// let next = results.claim(&Bid::new(run, "worker-2")).await?;
+    /// assert!(matches!(next, Some(ClaimAnswer::Run(_))));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// The store cannot be asked. The claim then ends with its lease, and the start counts.

@@ -236,6 +236,19 @@ impl Delivery {
     }
 
     /// The same, by a connection whose end cancels `lost`. A broker without connections leaves this out.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use taskq::{ContentType, Delivery, Message, Settle, Settlement, TaskId};
+    /// # use tokio_util::sync::CancellationToken;
+    /// # struct Acks;
+    /// # impl Settle for Acks { fn settle(&self, _: u64, _: Settlement) {} }
+    /// # let message = Message::new(TaskId::new(), "a.task", ContentType::Json, "{}".into());
+    /// let connection = CancellationToken::new();
+    /// let delivery = Delivery::new(message.into(), false, 1, Arc::new(Acks)).with_lost(connection.clone());
+    /// connection.cancel(); // the line was cut: somebody is given the message again
+    /// assert!(delivery.lost.is_cancelled());
+    /// ```
     pub fn with_lost(mut self, lost: CancellationToken) -> Self {
         self.lost = lost;
         self

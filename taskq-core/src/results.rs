@@ -250,7 +250,19 @@ pub trait ResultBackend: Send + Sync + 'static {
     /// # Errors
     /// [`ResultError::Store`] when the store cannot be asked: nothing may be run on a guess then.
     ///
-    /// See [`Bid`] for an example.
+    /// ```
+    /// # use taskq::{Bid, ClaimAnswer, InMemoryResults, ResultBackend, RunId};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), taskq::ResultError> {
+    /// let results = InMemoryResults::new();
+    /// let run = RunId { task: "order-17".into(), round: 0, attempt: 2 };
+    /// let claim = match results.claim(&Bid::new(run, "worker-1")).await? {
+    ///     Some(ClaimAnswer::Run(claim)) => Some(claim),
+    ///     _ => None, // not here, or not again
+    /// };
+    /// assert!(claim.is_some());
+    /// # Ok(()) }
+    /// ```
     fn claim<'a>(&'a self, bid: &'a Bid) -> BoxFuture<'a, Result<Option<ClaimAnswer>, ResultError>> {
         let _ = bid;
         Box::pin(async { Ok(None) })
@@ -259,6 +271,18 @@ pub trait ResultBackend: Send + Sync + 'static {
     /// Notes for `ttl` that what was decided after the run has been carried out, and ends the owner's claim, if there is
     /// one: a message of this run that comes again is acknowledged and nothing else. Without effect while another owner
     /// holds a claim. `ended` says that the task has ended with this run.
+    ///
+    /// ```
+    /// # use taskq::{Bid, ClaimAnswer, InMemoryResults, ResultBackend, RunId};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), taskq::ResultError> {
+    /// # let results = InMemoryResults::new();
+    /// let bid = Bid::new(RunId { task: "order-17".into(), round: 0, attempt: 1 }, "worker-1");
+    /// results.carried_out(&bid, false, Duration::from_secs(3600)).await?; // attempt 2 is on its way
+    /// assert!(matches!(results.claim(&bid).await?, Some(ClaimAnswer::CarriedOut)));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// [`ResultError::Store`]; a note may be lost.
