@@ -22,7 +22,7 @@
 //!
 //! Every test makes a harness of its own, works on queues of its own, and bounds each wait, so that a broker that breaks
 //! the contract fails the case rather than hanging it. What the broker says it cannot do
-//! ([`Capabilities`](taskq::Capabilities)) and what the harness cannot do is left out, and the test prints that it
+//! ([`Capabilities`](taskq_core::Capabilities)) and what the harness cannot do is left out, and the test prints that it
 //! was, with the reason.
 //!
 //! The cases are named by what they show, in groups: `publish`, `settle`, `prefetch`, `delay`, `priority`, `lifecycle`,

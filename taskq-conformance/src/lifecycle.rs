@@ -94,7 +94,7 @@ pub(crate) async fn a_waiting_consumer_receives_what_comes_later<H: Harness>(sce
     Ok(())
 }
 
-/// After [`Consumer::stop`](taskq::Consumer::stop) nothing more is taken: `next` gives `None` at once, and what was
+/// After [`Consumer::stop`](taskq_core::Consumer::stop) nothing more is taken: `next` gives `None` at once, and what was
 /// not handed out goes to other consumers.
 pub(crate) async fn stop_ends_the_consumer_and_gives_back_what_was_not_taken<H: Harness>(
     scene: &Scene<H>,

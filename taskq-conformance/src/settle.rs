@@ -119,7 +119,7 @@ pub(crate) async fn settling_out_of_order_settles_each_by_itself<H: Harness>(sce
     connection.sees_nothing_left(&queue).await
 }
 
-/// What was handed out before [`Consumer::stop`](taskq::Consumer::stop) can be settled after it.
+/// What was handed out before [`Consumer::stop`](taskq_core::Consumer::stop) can be settled after it.
 pub(crate) async fn settling_after_stop_counts<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = scene.open("stopped").await?;
     fill(&connection, &queue, 3).await?;
