@@ -140,6 +140,12 @@ pub struct Claim {
 
 /// The backend's side of a [`Claim`]: it renews the claim until it is released or dropped.
 pub trait Hold: Send + Sync {
+    /// Whether nobody has taken the claim over, as [`Claim::is_held`] tells. Asks the store when the lease may have ended
+    /// unnoticed. By default there is no lease that could.
+    fn is_held(&self) -> BoxFuture<'_, Result<bool, ResultError>> {
+        Box::pin(async { Ok(true) })
+    }
+
     /// The run did not take place, or was broken off: nothing counts against the task.
     fn give_back(self: Box<Self>) -> BoxFuture<'static, Result<(), ResultError>>;
 }
@@ -158,6 +164,28 @@ impl Claim {
     /// Whether another worker has taken the run over.
     pub fn is_lost(&self) -> bool {
         self.lost.is_cancelled()
+    }
+
+    /// Whether the run is still this owner's, asked of the store if the claim was not renewed in time: a process that was
+    /// stopped for a while has not heard yet what it has lost.
+    ///
+    /// ```
+    /// # use taskq::{Bid, ClaimAnswer, InMemoryResults, ResultBackend, RunId};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), taskq::ResultError> {
+    /// # let results = InMemoryResults::new();
+    /// # let bid = Bid::new(RunId { task: "order-17".into(), round: 0, attempt: 2 }, "worker-1");
+    /// if let Some(ClaimAnswer::Run(claim)) = results.claim(&bid).await? {
+    ///     // .. the run ..
+    ///     assert!(claim.is_held().await?, "another worker has it: its outcome is the one that counts");
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    pub async fn is_held(&self) -> Result<bool, ResultError> {
+        if self.is_lost() { Ok(false) } else { self.hold.is_held().await }
     }
 
     /// Gives the claim up without a word against the task: it was not run, or its run was broken off.

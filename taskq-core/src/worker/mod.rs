@@ -15,6 +15,7 @@ pub mod main;
 mod patience;
 mod plan;
 mod process;
+mod pulse;
 mod receive;
 mod running;
 mod settle;
