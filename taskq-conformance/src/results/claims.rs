@@ -200,7 +200,7 @@ async fn claimed(results: &impl ResultBackend, bid: &Bid) -> CaseResult<Claim> {
 
 /// The answer once the claim before has ended.
 async fn free(results: &impl ResultBackend, bid: &Bid) -> CaseResult<ClaimAnswer> {
-    let end = Instant::now() + 2 * CLAIM_LEASE;
+    let end = Instant::now() + 4 * CLAIM_LEASE;
     loop {
         match results.claim(bid).await? {
             Some(ClaimAnswer::Elsewhere { .. }) if Instant::now() < end => sleep(Duration::from_millis(50)).await,
