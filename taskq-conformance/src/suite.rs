@@ -178,6 +178,7 @@ macro_rules! __results_cases {
                 nothing_is_noted_while_another_holds_the_claim
                 an_attempt_waits_for_the_one_before_it
                 an_ended_task_answers_with_its_record
+                what_follows_an_end_is_left_to_the_holder_of_the_claim
                 a_chosen_id_is_free_again_when_its_end_is_forgotten
                 starts_that_end_without_a_word_are_counted
             }

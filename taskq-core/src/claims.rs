@@ -163,6 +163,22 @@ pub struct Claim {
 /// # Ok(()) }
 /// ```
 pub trait Hold: Send + Sync {
+    /// Whether nobody has taken the claim over, as [`Claim::is_held`] tells. Asks the store when the lease may have ended
+    /// unnoticed. By default there is no lease that could.
+    ///
+    /// ```
+    /// # use taskq::{Hold, ResultError};
+    /// async fn may_be_used(hold: &dyn Hold) -> Result<bool, ResultError> {
+    ///     hold.is_held().await
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ResultError::Store`] when the store cannot be asked.
+    fn is_held(&self) -> BoxFuture<'_, Result<bool, ResultError>> {
+        Box::pin(async { Ok(true) })
+    }
+
     /// The run did not take place, or was broken off: nothing counts against the task. Called by [`Claim::give_back`].
     ///
     /// ```
@@ -223,6 +239,28 @@ impl Claim {
     /// ```
     pub fn is_lost(&self) -> bool {
         self.lost.is_cancelled()
+    }
+
+    /// Whether the run is still this owner's, asked of the store if the claim was not renewed in time: a process that was
+    /// stopped for a while has not heard yet what it has lost.
+    ///
+    /// ```
+    /// # use taskq::{Bid, ClaimAnswer, InMemoryResults, ResultBackend, RunId};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), taskq::ResultError> {
+    /// # let results = InMemoryResults::new();
+    /// # let bid = Bid::new(RunId { task: "order-17".into(), round: 0, attempt: 2 }, "worker-1");
+    /// if let Some(ClaimAnswer::Run(claim)) = results.claim(&bid).await? {
+    ///     // .. the run ..
+    ///     assert!(claim.is_held().await?, "another worker has it: its outcome is the one that counts");
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    pub async fn is_held(&self) -> Result<bool, ResultError> {
+        if self.is_lost() { Ok(false) } else { self.hold.is_held().await }
     }
 
     /// Gives the claim up without a word against the task: it was not run, or its run was broken off. Resolves when the

@@ -69,8 +69,9 @@ pub const KIQ_MANY_IN_FLIGHT: usize = 1_000;
 pub const UNKNOWN_TASK_DELAY: Duration = Duration::from_secs(30);
 /// How often a message of an unknown task waits before it is dead-lettered.
 pub const UNKNOWN_TASK_ROUNDS: u32 = 5;
-/// A claim that is not renewed for this long may be taken over. A claim is on a run that may be running elsewhere, or may
-/// have run before; the lease bounds how long such a run waits after its worker was killed.
+/// A claim that is not renewed for this long, and then not for as long again after another worker has asked for it, may
+/// be taken over: renewing may have been impossible until that worker could ask too. A claim is on a run that may be
+/// running elsewhere, or may have run before; the lease bounds how long such a run waits after its worker was killed.
 pub const CLAIM_LEASE: Duration = Duration::from_secs(3);
 /// How long a claim's notes are kept: silent ends, and what was carried out.
 pub const CLAIM_TTL: Duration = Duration::from_secs(24 * 60 * 60);

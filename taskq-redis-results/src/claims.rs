@@ -9,14 +9,17 @@ use crate::{
     trouble::Trouble,
 };
 use redis::Pipeline;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 use taskq_core::{
     Bid, BoxFuture, Claim, ClaimAnswer, Hold, ResultError, TaskId,
     defaults::{CLAIM_LEASE, CLAIM_TTL, SILENT_ENDS},
 };
 use tokio::{
     runtime::Handle,
-    time::{Instant, MissedTickBehavior, interval_at},
+    time::{MissedTickBehavior, interval_at},
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
@@ -24,14 +27,16 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 const NOTES: &str = "
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local kept = redis.call('HMGET', KEYS[1], 'round', 'attempt', 'owner', 'until', 'silent', 'carried', 'ended')
+local kept = redis.call('HMGET', KEYS[1], 'round', 'attempt', 'owner', 'until', 'silent', 'carried', 'ended', 'contested')
 local notes = {
   round = tonumber(kept[1] or 0), attempt = tonumber(kept[2] or 0), owner = kept[3] or '', held_until = tonumber(kept[4] or 0),
   silent = tonumber(kept[5] or 0), carried = tonumber(kept[6] or 0), ended = kept[7] == '1',
+  contested = kept[8] == '1',
 }
 local function keep(ttl)
   redis.call('HSET', KEYS[1], 'round', notes.round, 'attempt', notes.attempt, 'owner', notes.owner, 'until', notes.held_until,
-    'silent', notes.silent, 'carried', notes.carried, 'ended', notes.ended and '1' or '0')
+    'silent', notes.silent, 'carried', notes.carried, 'ended', notes.ended and '1' or '0',
+    'contested', notes.contested and '1' or '0')
   redis.call('PEXPIRE', KEYS[1], ttl)
 end
 ";
@@ -46,10 +51,18 @@ if round > notes.round or (ARGV[7] == '1' and notes.ended and not record) then
   notes = {round = round, attempt = 0, owner = '', held_until = 0, silent = 0, carried = 0, ended = false}
 end
 if notes.carried >= attempt or notes.attempt > attempt then return {'carried_out', 0, record} end
+local is_anothers = notes.owner ~= '' and notes.owner ~= owner
+-- Before any record is looked at: what follows the end is being done there.
+if is_anothers and notes.held_until > now then return {'elsewhere', notes.held_until - now, record} end
 -- Which round a record is of cannot be read here.
 if round == 0 and record then return {'ended', 0, record} end
-if notes.owner ~= '' and notes.owner ~= owner then
-  if notes.held_until > now then return {'elsewhere', notes.held_until - now, record} end
+if is_anothers and not notes.contested then
+  -- Nobody could renew while the server was away, and whoever asks first need not be its owner.
+  notes.contested, notes.held_until = true, now + tonumber(ARGV[4])
+  keep(ARGV[5])
+  return {'elsewhere', notes.held_until - now, record}
+end
+if is_anothers then
   notes.silent = notes.silent + 1
   notes.owner = ''
 end
@@ -62,7 +75,7 @@ if notes.silent >= tonumber(ARGV[8]) then
 elseif notes.silent > 0 and ARGV[6] ~= '1' then
   answer = 'suspect'
 else
-  notes.owner, notes.held_until = owner, now + tonumber(ARGV[4])
+  notes.owner, notes.held_until, notes.contested = owner, now + tonumber(ARGV[4]), false
 end
 keep(ARGV[5])
 return {answer, notes.silent, record}
@@ -71,7 +84,7 @@ return {answer, notes.silent, record}
 /// Keys: notes. Arguments: owner, lease, time to live. Answers whether the claim is still the owner's.
 const RENEW: &str = "
 if notes.owner ~= ARGV[1] then return 0 end
-notes.held_until = now + tonumber(ARGV[2])
+notes.held_until, notes.contested = now + tonumber(ARGV[2]), false
 keep(ARGV[3])
 return 1
 ";
@@ -95,13 +108,14 @@ return 1
 ";
 
 pub(crate) async fn claim(shared: Arc<Shared>, handle: Handle, bid: Bid) -> Result<ClaimAnswer, ResultError> {
+    let asked = Instant::now();
     let (word, number, record) = ask(&shared, &bid).await.map_err(|trouble| shared.error(trouble))?;
     match word.as_str() {
         "carried_out" => return Ok(ClaimAnswer::CarriedOut),
         "elsewhere" => return Ok(ClaimAnswer::Elsewhere { lease: Duration::from_millis(number) }),
         _ => {}
     }
-    let claim = (word == "run").then(|| Held::claim(shared, handle, &bid));
+    let claim = (word == "run").then(|| Held::claim(shared, handle, &bid, asked));
     let record = record.map(|bytes| decoded(&bid.run.task, &bytes)).transpose();
     match (record.map(|record| record.filter(|record| record.round >= bid.run.round)), claim) {
         (Ok(None), Some(claim)) => Ok(ClaimAnswer::Run(claim)),
@@ -147,49 +161,90 @@ pub(crate) async fn carried_out(shared: &Shared, bid: &Bid, ended: bool, ttl: Du
 
 /// A claim that is held, and renewed on the backend's own runtime: no task can block that.
 struct Held {
-    shared: Arc<Shared>,
+    lease: Arc<Lease>,
     handle: Handle,
-    task: TaskId,
-    owner: Arc<str>,
     renewing: AbortOnDropHandle<()>,
 }
 
 impl Held {
-    fn claim(shared: Arc<Shared>, handle: Handle, bid: &Bid) -> Claim {
+    fn claim(shared: Arc<Shared>, handle: Handle, bid: &Bid, asked: Instant) -> Claim {
         let (task, owner, lost) = (bid.run.task.clone(), bid.owner.clone(), CancellationToken::new());
-        let renewing = handle.spawn(renew(shared.clone(), task.clone(), owner.clone(), lost.clone()));
-        let renewing = AbortOnDropHandle::new(renewing);
-        Claim::new(lost, Box::new(Held { shared, handle, task, owner, renewing }))
+        let lease = Arc::new(Lease { shared, task, owner, since: Mutex::new(asked), lost: lost.clone() });
+        let renewing = AbortOnDropHandle::new(handle.spawn(keep(lease.clone())));
+        Claim::new(lost, Box::new(Held { lease, handle, renewing }))
     }
 }
 
 impl Hold for Held {
+    fn is_held(&self) -> BoxFuture<'_, Result<bool, ResultError>> {
+        Box::pin(async move {
+            if self.lease.age() < CLAIM_LEASE {
+                return Ok(true);
+            }
+            let lease = self.lease.clone();
+            let asking = AbortOnDropHandle::new(self.handle.spawn(async move { lease.renew().await }));
+            let answer = asking.await.unwrap_or_else(|_| Err(Trouble::closed()));
+            answer.map_err(|trouble| self.lease.shared.error(trouble))
+        })
+    }
+
     fn give_back(self: Box<Self>) -> BoxFuture<'static, Result<(), ResultError>> {
         Box::pin(async move {
             self.renewing.abort();
-            let (shared, task, owner) = (self.shared.clone(), self.task.clone(), self.owner.clone());
-            let giving_back = self.handle.spawn(async move { give_back(&shared, &task, &owner).await });
-            giving_back.await.unwrap_or_else(|_| Err(self.shared.error(Trouble::closed())))
+            let lease = self.lease.clone();
+            let giving_back =
+                self.handle.spawn(async move { give_back(&lease.shared, &lease.task, &lease.owner).await });
+            giving_back.await.unwrap_or_else(|_| Err(self.lease.shared.error(Trouble::closed())))
         })
     }
 }
 
-/// Until another worker has the run. A server that is away takes nothing: nobody else can claim there meanwhile.
-async fn renew(shared: Arc<Shared>, task: TaskId, owner: Arc<str>, lost: CancellationToken) {
+/// What of a claim is renewed.
+struct Lease {
+    shared: Arc<Shared>,
+    task: TaskId,
+    owner: Arc<str>,
+    /// When the server was asked for what it last granted.
+    since: Mutex<Instant>,
+    lost: CancellationToken,
+}
+
+impl Lease {
+    fn age(&self) -> Duration {
+        self.since.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+
+    /// Whether it still is the owner's.
+    async fn renew(&self) -> Result<bool, Trouble> {
+        let asked = Instant::now();
+        let mut commands = redis::pipe();
+        script(&mut commands, RENEW, &[self.shared.keys.claim(&self.task)])
+            .arg(&*self.owner)
+            .arg(millis(CLAIM_LEASE))
+            .arg(millis(CLAIM_TTL));
+        let (is_held,): (bool,) = self.shared.link.ask(&commands, Some(CLAIM_LEASE)).await?;
+        if is_held {
+            *self.since.lock().unwrap_or_else(PoisonError::into_inner) = asked;
+        } else {
+            self.lost.cancel();
+        }
+        Ok(is_held)
+    }
+}
+
+/// Renews until another worker has the run. A server that is away takes nothing: nobody else can claim there meanwhile.
+async fn keep(lease: Arc<Lease>) {
     let period = CLAIM_LEASE / 3;
-    let mut turns = interval_at(Instant::now() + period, period);
+    let mut turns = interval_at((Instant::now() + period).into(), period);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         turns.tick().await;
-        let mut commands = redis::pipe();
-        script(&mut commands, RENEW, &[shared.keys.claim(&task)])
-            .arg(&*owner)
-            .arg(millis(CLAIM_LEASE))
-            .arg(millis(CLAIM_TTL));
-        match shared.link.ask::<(u8,)>(&commands, Some(CLAIM_LEASE)).await {
-            Ok((0,)) => return lost.cancel(),
-            Ok(_) => {}
-            Err(error) => tracing::debug!(task.id = %task, %error, "a claim could not be renewed; trying again"),
+        match lease.renew().await {
+            Ok(false) => return,
+            Ok(true) => {}
+            Err(error) => {
+                tracing::debug!(task.id = %lease.task, %error, "a claim could not be renewed; trying again");
+            }
         }
     }
 }

@@ -151,6 +151,27 @@ pub(crate) async fn an_ended_task_answers_with_its_record(harness: &impl Results
     Ok(())
 }
 
+/// While the worker that recorded an end holds its claim, it does what follows that end, and nobody else.
+pub(crate) async fn what_follows_an_end_is_left_to_the_holder_of_the_claim(
+    harness: &impl ResultsHarness,
+) -> CaseResult {
+    let results = harness.connect().await;
+    needs_claims(&results).await?;
+    let run = run(1);
+    let claim = claimed(&results, &bid(&run, "holder")).await?;
+    kept(&results, &run.task, &done("value")).await?;
+    match results.claim(&bid(&run, "rival")).await? {
+        Some(ClaimAnswer::Elsewhere { .. }) => {}
+        answer => return unexpected(answer),
+    }
+    ensure!(claim.is_held().await?, "a claim was lost to a rival that may not have it");
+    claim.give_back().await?;
+    match results.claim(&bid(&run, "rival")).await? {
+        Some(ClaimAnswer::Ended(_)) => Ok(()),
+        answer => unexpected(answer),
+    }
+}
+
 /// After its last end has been forgotten, an id of the caller's choice may be submitted anew.
 pub(crate) async fn a_chosen_id_is_free_again_when_its_end_is_forgotten(harness: &impl ResultsHarness) -> CaseResult {
     let results = harness.connect().await;
@@ -204,7 +225,7 @@ async fn claimed(results: &impl ResultBackend, bid: &Bid) -> CaseResult<Claim> {
 
 /// The answer once the claim before has ended.
 async fn free(results: &impl ResultBackend, bid: &Bid) -> CaseResult<ClaimAnswer> {
-    let end = Instant::now() + 2 * CLAIM_LEASE;
+    let end = Instant::now() + 4 * CLAIM_LEASE;
     loop {
         match results.claim(bid).await? {
             Some(ClaimAnswer::Elsewhere { .. }) if Instant::now() < end => sleep(Duration::from_millis(50)).await,

@@ -58,11 +58,12 @@ impl Notes {
         if self.carried.is_some_and(|carried| carried.attempt >= run.attempt) || self.attempt > run.attempt {
             return Decision::CarriedOut;
         }
-        if ended.is_some() {
-            return Decision::Ended;
-        }
+        // Before any record is looked at: what follows the end is being done there.
         if self.holder.as_ref().is_some_and(|holder| holder.owner != bid.owner) {
             return Decision::Elsewhere;
+        }
+        if ended.is_some() {
+            return Decision::Ended;
         }
         if self.attempt < run.attempt {
             (self.attempt, self.silent) = (run.attempt, 0);

@@ -1,6 +1,11 @@
 //! Whether a delivery may run.
 
-use super::{patience::Patience, process::Processor, slot::Slot, standing::Standing};
+use super::{
+    patience::Patience,
+    process::Processor,
+    slot::Slot,
+    standing::{Footing, Standing},
+};
 use crate::{
     claims::ClaimAnswer,
     clock::UnixMillis,
@@ -12,7 +17,6 @@ use crate::{
 };
 use std::sync::Arc;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 pub(super) enum Admission<'a> {
     Run(Arc<Message>, TaskDef, Standing<'a>),
@@ -25,7 +29,7 @@ impl Processor {
     pub(super) async fn admit(
         &self,
         mut message: Arc<Message>,
-        connection: CancellationToken,
+        footing: Footing,
         slot: &mut Slot,
         by: Instant,
     ) -> Admission<'_> {
@@ -36,7 +40,7 @@ impl Processor {
         if message.retry < def.config.retry {
             Arc::make_mut(&mut message).retry = def.config.retry;
         }
-        let mut standing = Standing::new(self, &message, connection);
+        let mut standing = Standing::new(self, &message, footing);
         // First of all: a run that is under way elsewhere neither expires nor waits here.
         if let Err(refusal) = self.permit(&message, &def.config, &mut standing, slot, by).await {
             return Admission::Refuse(message, Some(def), refusal);
@@ -61,7 +65,7 @@ impl Processor {
         by: Instant,
     ) -> Result<(), Refusal> {
         let is_doubtful = message.republished || message.check || message.attempt > 1 || message.round > 0;
-        if !is_doubtful {
+        if !is_doubtful && standing.has_footing() {
             return Ok(());
         }
         let mut patience = Patience::new(&self.interrupt);

@@ -38,7 +38,6 @@ use crate::{
     span::IntoSpan,
 };
 use process::Processor;
-use pulse::Pulse;
 use std::{future::Future, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -281,17 +280,6 @@ impl Worker {
         Ok(())
     }
 
-    /// A broker inside this process gives nothing to others when the process stands still.
-    fn pulse(&self) -> Pulse {
-        if self.embedded {
-            return Pulse::default();
-        }
-        Pulse::start().unwrap_or_else(|error| {
-            tracing::warn!(%error, "no thread to notice when this process stands still");
-            Pulse::default()
-        })
-    }
-
     async fn run(&self, plan: &WorkerPlan, stop: CancellationToken, now: CancellationToken) -> Result<(), WorkerError> {
         let interrupt = CancellationToken::new();
         let _interrupt_on_drop = interrupt.clone().drop_guard();
@@ -301,7 +289,6 @@ impl Worker {
             app: self.app.clone(),
             task_timeout: self.task_timeout,
             running: Arc::default(),
-            pulse: self.pulse(),
             suspects: Arc::new(Semaphore::new(1)),
             blocking: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from))),
             interrupt: interrupt.clone(),

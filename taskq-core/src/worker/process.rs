@@ -2,11 +2,10 @@
 
 use super::{
     admit::Admission,
-    pulse::Pulse,
     running::{Running, Seat},
     settle::{Settling, Subject},
     slot::Slot,
-    standing::Standing,
+    standing::{Footing, Standing},
 };
 use crate::{
     app::App,
@@ -41,7 +40,6 @@ pub(super) struct Processor {
     pub(super) app: App,
     pub(super) task_timeout: Duration,
     pub(super) running: Arc<Running>,
-    pub(super) pulse: Pulse,
     /// One permit in all: for a run that may end its process.
     pub(super) suspects: Arc<Semaphore>,
     /// One permit per plain `fn` that may run at once.
@@ -61,14 +59,20 @@ pub(super) struct Source {
 struct Arrival {
     message: Arc<Message>,
     seat: Seat,
-    connection: CancellationToken,
+    footing: Footing,
     /// When it must have started.
     by: Instant,
 }
 
 impl Processor {
-    pub(super) async fn process(self: Arc<Self>, source: Arc<Source>, delivery: Delivery, slot: Slot) {
-        let Delivery { content, redelivered, received, lost, unsettled, .. } = delivery;
+    pub(super) async fn process(
+        self: Arc<Self>,
+        source: Arc<Source>,
+        delivery: Delivery,
+        footing: Footing,
+        slot: Slot,
+    ) {
+        let Delivery { content, redelivered, received, unsettled, .. } = delivery;
         let mut message = match content {
             Content::Task(message) => message,
             Content::Foreign(foreign) => {
@@ -86,13 +90,13 @@ impl Processor {
             Arc::make_mut(&mut message).republished = true;
         }
         let span = span_of(&message, &source.queue);
-        let arrival = Arrival { message, seat, connection: lost, by: received + START_LIMIT };
+        let arrival = Arrival { message, seat, footing, by: received + START_LIMIT };
         self.process_task(&source, arrival, slot).instrument(span).await;
     }
 
     async fn process_task(&self, source: &Source, arrival: Arrival, mut slot: Slot) {
-        let Arrival { message, seat, connection, by } = arrival;
-        let (message, def, mut standing) = match self.admit(message, connection, &mut slot, by).await {
+        let Arrival { message, seat, footing, by } = arrival;
+        let (message, def, mut standing) = match self.admit(message, footing, &mut slot, by).await {
             Admission::Run(message, def, standing) => (message, def, standing),
             Admission::Refuse(message, def, refusal) => {
                 drop(slot);

@@ -1,97 +1,45 @@
-//! Whether this process was stood still: by a debugger, a stopped container, a machine that slept.
+//! Whether this process stood still: was stopped for a while, or was given no time.
 //!
-//! Such a process believes that it has what it had before, while the broker has given its deliveries to others.
+//! Whoever talks to it may have given it up meanwhile, and after it goes on a run may end before anybody here has noticed.
 
 use std::{
-    io,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    sync::{LazyLock, Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
 };
 
-const BEAT: Duration = Duration::from_millis(500);
-/// Shorter than any time after which a broker gives a silent connection up, longer than a busy machine's hesitation.
-const GAP: Duration = Duration::from_secs(2);
+const BEAT: Duration = Duration::from_millis(250);
+/// Less than the silence after which a broker gives up a client: two heartbeats, of one second at least.
+const STANDSTILL: Duration = Duration::from_secs(1);
 
-/// Beats on a thread of its own: no task can hold it up.
-#[derive(Clone, Default)]
-pub(super) struct Pulse(Arc<State>);
-
-#[derive(Default)]
-struct State {
-    /// The last beat, in milliseconds of the system's clock; 0 before the first.
-    last: AtomicU64,
-    gaps: AtomicU64,
-}
-
-/// A moment to compare a later one with.
-#[derive(Clone, Copy)]
-pub(super) struct Moment(u64);
-
-impl Pulse {
-    /// # Errors
-    /// The system gives no thread.
-    pub(super) fn start() -> io::Result<Self> {
-        let pulse = Pulse::default();
-        pulse.beat();
-        let state = Arc::downgrade(&pulse.0);
-        std::thread::Builder::new().name("taskq-pulse".into()).spawn(move || {
-            while let Some(state) = state.upgrade() {
-                Pulse(state).beat();
-                std::thread::sleep(BEAT);
-            }
-        })?;
-        Ok(pulse)
-    }
-
-    fn beat(&self) {
-        let (last, now) = (self.0.last.load(Ordering::Acquire), wall_clock());
-        if last > 0 && is_gap(last, now) {
-            tracing::warn!(stood_still = ?Duration::from_millis(now.abs_diff(last)), "this process stood still");
-            self.0.gaps.fetch_add(1, Ordering::AcqRel);
+static PULSE: LazyLock<Pulse> = LazyLock::new(|| {
+    let beat = || {
+        loop {
+            thread::sleep(BEAT);
+            standstills();
         }
-        // After the gap was counted: whoever looks in between sees one or the other.
-        self.0.last.store(now, Ordering::Release);
+    };
+    if let Err(error) = thread::Builder::new().name("taskq-pulse".into()).spawn(beat) {
+        // Each look at it then counts as one, which is on the safe side.
+        tracing::warn!(%error, "no thread to see by whether the process stands still");
     }
+    Pulse(Mutex::new(Beats { last: Instant::now(), standstills: 0 }))
+});
 
-    pub(super) fn now(&self) -> Moment {
-        Moment(self.0.gaps.load(Ordering::Acquire))
-    }
+struct Pulse(Mutex<Beats>);
 
-    /// Whether the process stood still after `then`, noticed or not. A step of the system's clock looks the same.
-    pub(super) fn stood_still_since(&self, then: Moment) -> bool {
-        let last = self.0.last.load(Ordering::Acquire);
-        (last > 0 && is_gap(last, wall_clock())) || self.now().0 != then.0
-    }
+struct Beats {
+    last: Instant,
+    standstills: u64,
 }
 
-/// The system's own: paused test time does not matter here, and the monotonic clock does not count a machine's sleep.
-#[allow(clippy::disallowed_methods, reason = "not the clock that follows paused time")]
-fn wall_clock() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
-}
-
-fn is_gap(last: u64, now: u64) -> bool {
-    now.abs_diff(last) > GAP.as_millis() as u64
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_gap_is_seen_before_and_after_the_next_beat() {
-        let pulse = Pulse::default();
-        let began = pulse.now();
-        assert!(!pulse.stood_still_since(began), "it never beat");
-        pulse.beat();
-        assert!(!pulse.stood_still_since(began));
-        pulse.0.last.fetch_sub(10_000, Ordering::AcqRel);
-        assert!(pulse.stood_still_since(began));
-        pulse.beat();
-        assert!(pulse.stood_still_since(began));
-        assert!(!pulse.stood_still_since(pulse.now()));
+/// How often the process has stood still so far. A thread of its own keeps watch: tasks may block all others.
+pub(super) fn standstills() -> u64 {
+    let mut beats = PULSE.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let now = Instant::now();
+    if now.duration_since(beats.last) > STANDSTILL {
+        beats.standstills += 1;
     }
+    beats.last = now;
+    beats.standstills
 }

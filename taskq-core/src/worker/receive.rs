@@ -4,6 +4,7 @@ use super::{
     plan::QueuePlan,
     process::{Processor, Source},
     slot::Slot,
+    standing::Footing,
 };
 use crate::{
     defaults::START_LIMIT,
@@ -21,7 +22,7 @@ pub(super) struct Receiver {
     source: Arc<Source>,
     slots: Arc<Semaphore>,
     /// Taken and not started; the broker's prefetch bounds it.
-    waiting: VecDeque<Delivery>,
+    waiting: VecDeque<(Delivery, Footing)>,
     processor: Arc<Processor>,
     runs: TaskTracker,
 }
@@ -47,7 +48,10 @@ impl Receiver {
                 () = stop.cancelled() => break,
                 Ok(slot) = self.slots.clone().acquire_owned(), if !self.waiting.is_empty() => self.start(slot),
                 delivery = self.consumer.next() => match delivery {
-                    Some(delivery) => self.waiting.push_back(delivery),
+                    Some(delivery) => {
+                        let footing = Footing::new(delivery.lost.clone());
+                        self.waiting.push_back((delivery, footing));
+                    }
                     None => break,
                 },
                 () = tokio::time::sleep_until(give_back_at), if !self.waiting.is_empty() => self.give_back(),
@@ -58,20 +62,20 @@ impl Receiver {
     }
 
     fn start(&mut self, slot: OwnedSemaphorePermit) {
-        if let Some(delivery) = self.waiting.pop_front() {
+        if let Some((delivery, footing)) = self.waiting.pop_front() {
             let slot = Slot::new(self.slots.clone(), slot);
-            self.runs.spawn(self.processor.clone().process(self.source.clone(), delivery, slot));
+            self.runs.spawn(self.processor.clone().process(self.source.clone(), delivery, footing, slot));
         }
     }
 
     fn give_back_at(&self) -> Instant {
-        self.waiting.front().map_or_else(Instant::now, |delivery| delivery.received + START_LIMIT)
+        self.waiting.front().map_or_else(Instant::now, |(delivery, _)| delivery.received + START_LIMIT)
     }
 
     /// A delivery that waits behind long tasks here may find a free worker elsewhere, and the broker's consumer timeout
     /// counts from delivery.
     fn give_back(&mut self) {
-        if let Some(delivery) = self.waiting.pop_front() {
+        if let Some((delivery, _)) = self.waiting.pop_front() {
             tracing::debug!(queue = &*self.source.queue, task.id = ?delivery.content.id(), "not started in time: given back");
             delivery.requeue();
         }

@@ -21,7 +21,7 @@ impl Running {
             return None;
         }
         self.runs().insert(run.clone(), Vec::new());
-        Some(Seat { entered: Some((self.clone(), run)), own: Some(unsettled) })
+        Some(Seat { entered: Some((self.clone(), run)), held: vec![unsettled] })
     }
 
     fn runs(&self) -> MutexGuard<'_, HashMap<RunId, Vec<Unsettled>>> {
@@ -32,25 +32,32 @@ impl Running {
 /// The duty to settle all deliveries of one run. Dropping it gives them back.
 pub(super) struct Seat {
     entered: Option<(Arc<Running>, RunId)>,
-    own: Option<Unsettled>,
+    /// That which the run began with; those that joined it are entered.
+    held: Vec<Unsettled>,
 }
 
 impl Seat {
     /// For a message that names no run.
     pub(super) fn unnamed(unsettled: Unsettled) -> Self {
-        Seat { entered: None, own: Some(unsettled) }
+        Seat { entered: None, held: vec![unsettled] }
     }
 
     /// Acknowledges the delivery that the run began with; what joins it meanwhile is settled with its end.
     pub(super) fn ack_first(&mut self) {
-        if let Some(own) = self.own.take() {
+        for own in self.held.drain(..) {
             own.ack();
         }
     }
 
-    pub(super) fn settle(mut self, settlement: Settlement) {
+    /// From now on nothing joins: what comes is a run of its own.
+    pub(super) fn step_aside(&mut self) {
         let joined = self.leave();
-        for unsettled in self.own.take().into_iter().chain(joined) {
+        self.held.extend(joined);
+    }
+
+    pub(super) fn settle(mut self, settlement: Settlement) {
+        self.step_aside();
+        for unsettled in self.held.drain(..) {
             match settlement {
                 Settlement::Ack => unsettled.ack(),
                 Settlement::Requeue => unsettled.requeue(),

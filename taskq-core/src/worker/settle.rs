@@ -6,7 +6,7 @@ use super::{
     patience::Patience,
     process::{Processor, Source},
     running::Seat,
-    standing::Standing,
+    standing::{Footing, Standing},
 };
 use crate::{
     broker::{Origin, Publish},
@@ -23,7 +23,6 @@ use crate::{
     task::TaskDef,
 };
 use std::{sync::Arc, time::Duration};
-use tokio_util::sync::CancellationToken;
 
 /// After so long without success a delivery is given back.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -80,7 +79,12 @@ impl<'a> Settling<'a> {
     }
 
     /// `standing` is that of a run that took place.
-    pub(super) async fn carry_out(self, verdict: Verdict, standing: Option<Standing<'_>>) {
+    pub(super) async fn carry_out(mut self, verdict: Verdict, standing: Option<Standing<'_>>) {
+        if matches!(verdict, Verdict::Wait { .. }) {
+            // The message that is published is of the same run, and may be here before its confirm: acknowledged with this
+            // one, it would be lost.
+            self.seat.step_aside();
+        }
         let note = note_of(&verdict, standing.as_ref());
         let settlement = match self.make_durable(verdict).await {
             Ok(settlement) => settlement,
@@ -108,8 +112,7 @@ impl<'a> Settling<'a> {
         let Some(message) = self.subject.message() else { return };
         match (note, standing) {
             (Some(note), standing) => {
-                let standing =
-                    standing.unwrap_or_else(|| Standing::new(self.processor, message, CancellationToken::new()));
+                let standing = standing.unwrap_or_else(|| Standing::new(self.processor, message, Footing::default()));
                 let ttl = if note.ended { self.result_ttl() } else { CLAIM_TTL };
                 standing.carried_out(note.ended, ttl).await;
             }

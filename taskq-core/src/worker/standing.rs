@@ -3,7 +3,7 @@
 //! A healthy first delivery has it by itself: the broker gives it to nobody else. When its connection is lost it has to
 //! claim it; a delivery that may have run before claims it before it begins.
 
-use super::{patience::Patience, process::Processor, pulse::Moment};
+use super::{patience::Patience, process::Processor, pulse};
 use crate::{
     claims::{Bid, Claim, ClaimAnswer, RunId},
     id::TaskId,
@@ -13,21 +13,47 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
+/// What a delivery's right to run rests on before it is claimed: that the broker still counts on this process.
+#[derive(Clone)]
+pub(super) struct Footing {
+    connection: CancellationToken,
+    standstills: u64,
+}
+
+impl Footing {
+    /// That of a delivery which has come just now.
+    pub(super) fn new(connection: CancellationToken) -> Self {
+        Footing { connection, standstills: pulse::standstills() }
+    }
+
+    /// Whether the broker may have given the message to somebody else.
+    pub(super) fn is_lost(&self) -> bool {
+        // A process that was stopped may not have noticed yet what became of its connections.
+        self.connection.is_cancelled() || pulse::standstills() != self.standstills
+    }
+}
+
+impl Default for Footing {
+    /// That of a message which no connection brought.
+    fn default() -> Self {
+        Footing::new(CancellationToken::new())
+    }
+}
+
 pub(super) struct Standing<'a> {
     processor: &'a Processor,
     pub(super) bid: Bid,
     claim: Option<Claim>,
-    connection: CancellationToken,
-    began: Moment,
+    footing: Footing,
     /// Held by a suspect, so that no other one runs beside it.
     pub(super) alone: Option<OwnedSemaphorePermit>,
 }
 
 impl<'a> Standing<'a> {
-    pub(super) fn new(processor: &'a Processor, message: &Message, connection: CancellationToken) -> Self {
+    pub(super) fn new(processor: &'a Processor, message: &Message, footing: Footing) -> Self {
         let mut bid = Bid::new(RunId::of(message), "");
         bid.check = message.check;
-        Standing { processor, bid, claim: None, connection, began: processor.pulse.now(), alone: None }
+        Standing { processor, bid, claim: None, footing, alone: None }
     }
 
     /// Asks the result store for the right to run; `None` if it keeps no claims, or if there is no store.
@@ -43,6 +69,10 @@ impl<'a> Standing<'a> {
         self.claim = Some(claim);
     }
 
+    pub(super) fn has_footing(&self) -> bool {
+        !self.footing.is_lost()
+    }
+
     pub(super) fn is_claimed(&self) -> bool {
         self.claim.is_some()
     }
@@ -51,7 +81,7 @@ impl<'a> Standing<'a> {
     /// is asked for again.
     pub(super) async fn lost(&mut self) {
         if self.claim.is_none() {
-            self.connection.cancelled().await;
+            self.footing.connection.cancelled().await;
             if !self.claim_now().await {
                 return;
             }
@@ -62,15 +92,25 @@ impl<'a> Standing<'a> {
         }
     }
 
-    /// Whether what was decided may be carried out here.
+    /// Whether what was decided may be carried out here. Waits while the store cannot be asked.
     pub(super) async fn holds(&mut self) -> bool {
-        // A claim may have been lost, and a connection, while the process stood still and could not hear of it.
-        let stood_still = self.processor.pulse.stood_still_since(self.began);
-        match &self.claim {
-            Some(claim) if claim.is_lost() => false,
-            None if !stood_still && !self.connection.is_cancelled() => true,
-            Some(_) if !stood_still => true,
-            _ => self.claim_now().await,
+        let Some(claim) = &self.claim else {
+            return !self.footing.is_lost() || self.claim_now().await;
+        };
+        let mut patience = Patience::new(&self.processor.interrupt);
+        loop {
+            match claim.is_held().await {
+                Ok(is_held) => return is_held,
+                Err(error) => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "whether the run was lost is not known yet"
+                    );
+                    if !patience.pause().await {
+                        return false;
+                    }
+                }
+            }
         }
     }
 

@@ -16,12 +16,12 @@ async fn replacing_all_workers_under_load_loses_nothing_and_runs_nothing_twice()
     let start = || servers.worker(&queue, &ledger, &["--concurrency", "10"]);
     let mut workers: Vec<Child> = (0..3).map(|_| start()).collect();
     let handles = app.kiq_many((0..600).map(|_| nap(200))).await.unwrap();
-    for place in 0..3 {
-        let process = workers[place].id().unwrap();
+    for worker in &mut workers {
+        let process = worker.id().unwrap();
         eventually("it is at work", async || ledger.ended_in(process).len() >= 10).await;
         assert!(!ledger.running_in(process).is_empty());
-        signal(&workers[place], "TERM").await;
-        let old = std::mem::replace(&mut workers[place], start());
+        signal(worker, "TERM").await;
+        let old = std::mem::replace(worker, start());
         assert_eq!(exit_code(old).await, Some(0), "what ran was finished");
         assert!(ledger.running_in(process).is_empty());
     }
