@@ -247,6 +247,7 @@ const NOTICED: &[(&str, &[Fault])] = &[
     ("claims::nothing_is_noted_while_another_holds_the_claim", &[Fault::NotesForAnybody]),
     ("claims::an_attempt_waits_for_the_one_before_it", &[Fault::SeparatesAttempts, Fault::ClaimsForAll]),
     ("claims::an_ended_task_answers_with_its_record", &[Fault::ClaimsWhatHasEnded]),
+    ("claims::what_follows_an_end_is_left_to_the_holder_of_the_claim", &[Fault::ClaimsForAll]),
     ("claims::a_chosen_id_is_free_again_when_its_end_is_forgotten", &[Fault::TakesNoNewSubmission]),
     ("claims::starts_that_end_without_a_word_are_counted", &[Fault::ClaimsForAll]),
 ];
