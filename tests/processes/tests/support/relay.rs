@@ -13,7 +13,6 @@ pub struct Relay {
     swallows: watch::Sender<bool>,
     slowness: watch::Sender<Duration>,
     cuts: watch::Sender<u64>,
-    accepted: watch::Sender<u64>,
 }
 
 impl Relay {
@@ -23,8 +22,7 @@ impl Relay {
         let address = listener.local_addr().unwrap();
         let (swallows, slowness, cuts) =
             (watch::Sender::new(false), watch::Sender::new(Duration::ZERO), watch::Sender::new(0));
-        let accepted = watch::Sender::new(0);
-        let relay = Relay { address, swallows, slowness, cuts, accepted };
+        let relay = Relay { address, swallows, slowness, cuts };
         tokio::spawn(relay.clone().serve(listener, target.into()));
         relay
     }
@@ -41,11 +39,6 @@ impl Relay {
     /// Where clients find it, host and port.
     pub fn address(&self) -> String {
         self.address.to_string()
-    }
-
-    /// How many connections were made by way of it.
-    pub fn connections(&self) -> u64 {
-        *self.accepted.borrow()
     }
 
     /// Ends all connections, as a network would: without a word.
@@ -66,7 +59,6 @@ impl Relay {
     async fn serve(self, listener: TcpListener, target: String) {
         loop {
             let (client, _) = listener.accept().await.unwrap();
-            self.accepted.send_modify(|accepted| *accepted += 1);
             let (target, swallows, mut cuts) = (target.clone(), self.swallows.subscribe(), self.cuts.subscribe());
             let (there, back) = (self.slowness.subscribe(), self.slowness.subscribe());
             tokio::spawn(async move {
