@@ -1,0 +1,21 @@
+//! What the fault tests of the workspace are made of.
+//!
+//! * [`rabbit`]: private RabbitMQ nodes, alone or three in a cluster, to be killed, stopped, frozen, put under alarm.
+//! * [`redis`]: private Redis servers, alone or three in a cluster, likewise.
+//!
+//! Servers listen on ports of their own on 127.0.0.1, keep their data in a directory of their own, and end with the value
+//! that stands for them: when it is dropped, when the test panics, and when the whole process is killed.
+//!
+//! The crate knows nothing of taskq, so every crate of the workspace may use it in its tests.
+
+mod amqp;
+mod failure;
+mod ports;
+mod process;
+mod program;
+
+pub mod rabbit;
+pub mod redis;
+mod wait;
+
+pub use failure::{Failure, Result};
