@@ -2,6 +2,7 @@
 //!
 //! * [`rabbit`]: private RabbitMQ nodes, alone or three in a cluster, to be killed, stopped, frozen, put under alarm.
 //! * [`redis`]: private Redis servers, alone or three in a cluster, likewise.
+//! * [`proxy`]: a TCP proxy that stalls, delays, cuts and resets lines, and knows enough of AMQP to lose a single confirm.
 //!
 //! Servers listen on ports of their own on 127.0.0.1, keep their data in a directory of their own, and end with the value
 //! that stands for them: when it is dropped, when the test panics, and when the whole process is killed.
@@ -13,9 +14,10 @@ mod failure;
 mod ports;
 mod process;
 mod program;
-
+pub mod proxy;
 pub mod rabbit;
 pub mod redis;
 mod wait;
 
 pub use failure::{Failure, Result};
+pub use proxy::Proxy;

@@ -43,7 +43,7 @@ async fn it_keeps_its_data_and_its_port(node: &mut Rabbit) {
     client.publish_at_last("kept", "two").await;
     node.stop().await.unwrap();
     node.run().await.unwrap();
-    assert_eq!(Client::connect(&url, "after").await.take_all("kept").await, ["one", "two"]);
+    assert_eq!(Client::connect(&url, "after").await.look_into("kept").await, ["one", "two"]);
 }
 
 async fn frozen_it_answers_nobody_and_thawed_it_goes_on(node: &mut Rabbit) {

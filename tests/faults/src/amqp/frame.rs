@@ -50,10 +50,6 @@ impl Frame {
         &self.bytes
     }
 
-    pub(crate) fn into_bytes(self) -> Vec<u8> {
-        self.bytes
-    }
-
     pub(crate) fn channel(&self) -> u16 {
         u16::from_be_bytes([self.bytes[1], self.bytes[2]])
     }
@@ -124,11 +120,16 @@ impl Frames {
         }
     }
 
-    /// What the client says before its first frame, once it is there.
-    pub(crate) fn protocol(&mut self) -> Option<Vec<u8>> {
-        let protocol = self.bytes.get(self.taken..self.taken + PROTOCOL.len())?.to_vec();
-        self.taken += PROTOCOL.len();
-        Some(protocol)
+    /// What a client says before its first frame, once it is there.
+    pub(crate) fn protocol(&mut self) -> Result<Option<Vec<u8>>, NoFrame> {
+        let waiting = &self.bytes[self.taken..];
+        let known = waiting.len().min(4);
+        if waiting[..known] != PROTOCOL[..known] {
+            return Err(NoFrame);
+        }
+        let protocol = waiting.get(..PROTOCOL.len()).map(<[u8]>::to_vec);
+        self.taken += protocol.as_ref().map_or(0, Vec::len);
+        Ok(protocol)
     }
 
     /// Whatever is there, frame or not.
@@ -157,12 +158,12 @@ impl<'a> Reader<'a> {
         self.take(1).map(|one| one[0])
     }
 
-    pub(crate) fn short(&mut self) -> Option<u16> {
-        self.take(2).map(|two| u16::from_be_bytes([two[0], two[1]]))
-    }
-
     pub(crate) fn long(&mut self) -> Option<u32> {
         self.take(4).map(|four| u32::from_be_bytes([four[0], four[1], four[2], four[3]]))
+    }
+
+    pub(crate) fn long_long(&mut self) -> Option<u64> {
+        self.take(8).and_then(|eight| eight.try_into().ok()).map(u64::from_be_bytes)
     }
 
     pub(crate) fn short_text(&mut self) -> Option<&'a [u8]> {

@@ -3,9 +3,11 @@
 #![allow(dead_code, unreachable_pub, missing_debug_implementations, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+pub mod fake;
+
 use lapin::{
     BasicProperties, Channel, Confirmation, Connection, ConnectionProperties,
-    options::{BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions},
+    options::{BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions},
     types::{AMQPValue, FieldTable},
 };
 use std::time::Duration;
@@ -61,6 +63,17 @@ impl Client {
         queue.name().to_string()
     }
 
+    /// A queue that other connections may use, to be deleted at the end.
+    pub async fn declare_shared(&self) -> String {
+        let options = QueueDeclareOptions { durable: true, ..Default::default() };
+        let queue = ended(self.channel.queue_declare("".into(), options, FieldTable::default())).await.unwrap();
+        queue.name().to_string()
+    }
+
+    pub async fn delete(&self, queue: &str) {
+        ended(self.channel.queue_delete(queue.into(), QueueDeleteOptions::default())).await.unwrap();
+    }
+
     /// Publishes and waits for the confirm. `false`: refused, as by a quorum queue that has no leader yet.
     pub async fn publish(&self, queue: &str, body: &str) -> Result<bool, lapin::Error> {
         let options = BasicPublishOptions { mandatory: true, immediate: false };
@@ -84,12 +97,15 @@ impl Client {
         .await;
     }
 
-    /// Takes what is in a queue, and leaves it unacknowledged.
-    pub async fn take_all(&self, queue: &str) -> Vec<String> {
+    /// What is in a queue. It is left there.
+    pub async fn look_into(&self, queue: &str) -> Vec<String> {
+        let channel = self.connection.create_channel().await.unwrap();
         let mut bodies = Vec::new();
-        while let Some(message) = self.channel.basic_get(queue.into(), BasicGetOptions::default()).await.unwrap() {
+        while let Some(message) = channel.basic_get(queue.into(), BasicGetOptions::default()).await.unwrap() {
             bodies.push(String::from_utf8(message.delivery.data).unwrap());
         }
+        // What was not acked goes back with the channel.
+        channel.close(200, "done".into()).await.unwrap();
         bodies
     }
 }
