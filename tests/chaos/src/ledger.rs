@@ -127,6 +127,10 @@ pub(crate) enum Event {
         name: String,
         reason: String,
     },
+    /// A broker's node, counted from 0, is about to be killed.
+    NodeKilled {
+        node: usize,
+    },
     /// The memory that a process holds.
     Memory {
         name: String,

@@ -32,6 +32,8 @@ const SENDERS: usize = 48;
 const MOST_BEHIND: usize = 3_000;
 const TICK: Duration = Duration::from_millis(20);
 const SERIAL_PAUSE: Duration = Duration::from_millis(60);
+/// No process ends during the warm-up.
+const FIRST_ABORT: Duration = Duration::from_secs(15);
 const ABORT_PAUSE: Duration = Duration::from_secs(5);
 /// One task of so many is waited for.
 const WAITED_FOR: u64 = 25;
@@ -137,8 +139,10 @@ impl Publisher {
     }
 
     async fn send_aborts(self: Arc<Self>, mut rng: Rng) {
-        while self.stop.run_until_cancelled(tokio::time::sleep(ABORT_PAUSE)).await.is_some() {
+        let mut pause = FIRST_ABORT;
+        while self.stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
             self.submit(Plan::draw_abort(&mut rng)).await;
+            pause = ABORT_PAUSE;
         }
     }
 

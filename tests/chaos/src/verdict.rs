@@ -42,7 +42,7 @@ pub(crate) fn publish(verdict: &Verdict, history: &History, seed: u64, directory
 
 fn table(verdict: &Verdict, seed: u64) -> String {
     let mut text = format!("\nseed {seed}\n");
-    let mut row = |name: &str, value: &str| drop(writeln!(text, "  {name:<36} {value}"));
+    let mut row = |name: &str, value: &str| text += &format!("  {name:<36} {value}\n");
     for (name, value) in [
         ("submitted", verdict.submitted),
         ("confirmed", verdict.confirmed),

@@ -17,10 +17,13 @@ pub(crate) struct Recovery {
 }
 
 /// Of killed workers: from the kill until each of their runs began elsewhere. Of all else: from the end of the fault
-/// until a task was confirmed and one began.
+/// until a task was confirmed and one began. Nothing is measured while other faults last.
 pub(super) fn measure(history: &History) -> BTreeMap<String, Recovery> {
     let mut times: BTreeMap<String, Vec<Duration>> = BTreeMap::new();
     for fault in history.faults.values().filter(|fault| !fault.failed) {
+        if is_covered(history, fault) {
+            continue;
+        }
         let measured = match fault.kind.contains("worker killed") {
             true => taken_up(history, fault),
             false => resumed(history, fault).into_iter().collect(),
@@ -28,6 +31,13 @@ pub(super) fn measure(history: &History) -> BTreeMap<String, Recovery> {
         times.entry(fault.kind.clone()).or_default().extend(measured);
     }
     times.into_iter().filter_map(|(kind, times)| Some((kind, recovery(times)?))).collect()
+}
+
+/// Whether another fault lasted longer: what is slow then may be slow for that one.
+fn is_covered(history: &History, fault: &Fault) -> bool {
+    let healed = fault.ended.unwrap_or(fault.began);
+    let others = history.faults.values().filter(|other| other.began != fault.began);
+    others.into_iter().any(|other| other.began <= healed && other.ended.is_none_or(|ended| ended > healed))
 }
 
 fn taken_up(history: &History, fault: &Fault) -> Vec<Duration> {

@@ -85,8 +85,9 @@ impl Crew {
 
     /// Ends those whose name begins so, and waits for them.
     pub(crate) async fn end(&self, prefix: &str) {
-        for name in self.orders.keys().filter(|name| name.starts_with(prefix)) {
-            self.order(name, Order::End);
+        let names: Vec<&String> = self.orders.keys().filter(|name| name.starts_with(prefix)).collect();
+        names.iter().for_each(|name| self.order(name, Order::End));
+        for name in names {
             let keeping = self.keepers.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
             if let Some(keeping) = keeping {
                 // A panic of the keeper would be this program's own mistake, and shows on stderr.

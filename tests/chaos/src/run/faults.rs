@@ -1,6 +1,7 @@
 //! The kinds of faults, and how each is made and healed.
 
-use super::{crew::Order, nemesis::World, servers::Brokers};
+use super::{crew::Order, lines::LineFault, nemesis::World, servers::Brokers};
+use crate::ledger::Event;
 use fastrand::Rng;
 use std::{fmt, time::Duration};
 use taskq_faults::{Result, rabbit::Alarm};
@@ -27,6 +28,8 @@ pub(crate) enum Fault {
     LeaderKilled,
     NodeFrozen,
     TwoNodesKilled,
+    /// Of a worker or a publisher.
+    Line(LineFault),
 }
 
 /// What a fault hits.
@@ -66,6 +69,18 @@ impl Fault {
             StoreFrozen,
             StoreDisconnects,
             StoreFrozenWorkerKilled,
+            Line(LineFault::Reset),
+            Line(LineFault::CutInsideAFrame),
+            Line(LineFault::StalledShort),
+            Line(LineFault::StalledLong),
+            Line(LineFault::StalledOneWay),
+            Line(LineFault::Slow),
+            Line(LineFault::ConfirmsLost),
+            Line(LineFault::AcksLost),
+            Line(LineFault::AcksHeld),
+            Line(LineFault::StoreReset),
+            Line(LineFault::StoreStalled),
+            Line(LineFault::StoreReplyLost),
         ];
         let alone = [BrokerKilled, BrokerRestarted];
         let together = [LeaderKilled, NodeFrozen, TwoNodesKilled];
@@ -97,6 +112,7 @@ impl Fault {
             LeaderKilled => "leader killed",
             NodeFrozen => "node frozen",
             TwoNodesKilled => "two nodes killed",
+            Line(fault) => fault.name(),
         }
     }
 
@@ -111,15 +127,24 @@ impl Fault {
             | NodeFrozen | TwoNodesKilled => &["brokers"],
             StoreKilled | StoreFrozen | StoreDisconnects => &["store"],
             StoreFrozenWorkerKilled => &["store", "kill"],
+            Line(LineFault::StoreReset | LineFault::StoreStalled | LineFault::StoreReplyLost) => {
+                &["lines to the store"]
+            }
+            Line(_) => &["lines to brokers"],
         }
     }
 
     pub(crate) fn target(self, rng: &mut Rng, world: &World) -> Target {
         match self {
-            WorkerKilled | WorkerFrozen | WorkerFrozenLong | WorkerRestarted | StoreFrozenWorkerKilled => {
+            PublisherKilled | PublisherFrozen | Line(LineFault::ConfirmsLost) => {
+                Target::Process(format!("publisher-{}", rng.u8(0..2)))
+            }
+            Line(LineFault::Reset | LineFault::CutInsideAFrame | LineFault::StalledShort) if rng.u8(0..3) == 0 => {
+                Target::Process(format!("publisher-{}", rng.u8(0..2)))
+            }
+            WorkerKilled | WorkerFrozen | WorkerFrozenLong | WorkerRestarted | StoreFrozenWorkerKilled | Line(_) => {
                 Target::Process(format!("worker-{}", rng.u8(0..3)))
             }
-            PublisherKilled | PublisherFrozen => Target::Process(format!("publisher-{}", rng.u8(0..2))),
             StoreKilled | StoreFrozen | StoreDisconnects => Target::Store,
             BrokerKilled | BrokerRestarted | BrokerFrozen | BrokerAlarm | ConnectionsClosed | LeaderKilled
             | NodeFrozen | TwoNodesKilled => Target::Node(rng.usize(0..world.servers.broker_urls.len())),
@@ -135,6 +160,11 @@ pub(crate) async fn make(world: &World, fault: Fault, target: &Target, rng: &mut
         (WorkerRestarted, Target::Process(name)) => world.crew.order(name, Order::Terminate),
         (WorkerFrozen | PublisherFrozen, Target::Process(name)) => freeze(world, name, Duration::from_secs(5)).await,
         (WorkerFrozenLong, Target::Process(name)) => freeze(world, name, Duration::from_secs(30)).await,
+        (Line(fault), Target::Process(name)) => {
+            if let Some(lines) = world.lines.get(name) {
+                lines.spoil(fault, rng).await;
+            }
+        }
         (StoreFrozenWorkerKilled, Target::Process(name)) => {
             let mut redis = world.servers.redis.lock().await;
             redis.freeze()?;
@@ -172,7 +202,7 @@ async fn broker(world: &World, fault: Fault, node: usize, time: Duration) -> Res
     let mut brokers = world.servers.brokers.lock().await;
     match fault {
         BrokerKilled => {
-            brokers.node_mut(node).kill();
+            kill(world, &mut brokers, node);
             sleep(time / 2).await;
         }
         BrokerRestarted => brokers.node_mut(node).stop().await?,
@@ -194,7 +224,7 @@ async fn broker(world: &World, fault: Fault, node: usize, time: Duration) -> Res
                 Brokers::Cluster(cluster) => cluster.leader_of(crate::plan::Queue::Quorum.name()).await?,
                 Brokers::Single(_) => 0,
             };
-            brokers.node_mut(leader).kill();
+            kill(world, &mut brokers, leader);
             sleep(time).await;
         }
         NodeFrozen => {
@@ -202,11 +232,16 @@ async fn broker(world: &World, fault: Fault, node: usize, time: Duration) -> Res
             sleep(time + Duration::from_secs(4)).await;
         }
         TwoNodesKilled => {
-            brokers.node_mut(node).kill();
-            brokers.node_mut((node + 1) % 3).kill();
+            kill(world, &mut brokers, node);
+            kill(world, &mut brokers, (node + 1) % 3);
             sleep(time / 2).await;
         }
         _ => {}
     }
     brokers.heal().await
+}
+
+fn kill(world: &World, brokers: &mut Brokers, node: usize) {
+    world.ledger.note(Event::NodeKilled { node });
+    brokers.node_mut(node).kill();
 }

@@ -1,12 +1,13 @@
 //! What servers hold when all is over: results, dead letters, queues, keys.
 
-use super::servers::{Depth, Servers};
+use super::{
+    progress::Progress,
+    servers::{Depth, Servers},
+};
 use crate::{cast, plan::Queue};
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap},
     error::Error,
-    fs,
-    path::Path,
     time::{Duration, Instant},
 };
 use taskq::{End, FailureKind, TaskId, prelude::*};
@@ -43,13 +44,14 @@ repeat
 until cursor == '0'
 return table.concat(found, ' ')";
 
-/// Waits until all queues but the dead letters are empty and stay so.
-pub(crate) async fn drain(servers: &Servers, cap: Duration) -> Result<Vec<Depth>, Box<dyn Error>> {
+/// Waits until all queues but the dead letters are empty and stay so, and all tasks have ended.
+pub(crate) async fn drain(servers: &Servers, progress: &Progress, cap: Duration) -> Result<Vec<Depth>, Box<dyn Error>> {
     let end = Instant::now() + cap;
     let mut stable = 0;
     loop {
         let depths = servers.depths().await?;
-        stable = if !depths.is_empty() && depths.iter().all(Depth::is_drained) { stable + 1 } else { 0 };
+        let is_over = !depths.is_empty() && depths.iter().all(Depth::is_drained) && progress.in_flight() == 0;
+        stable = if is_over { stable + 1 } else { 0 };
         if stable == 3 || Instant::now() > end {
             return Ok(depths);
         }
@@ -62,7 +64,7 @@ pub(crate) async fn read(
     servers: &Servers,
     ids: BTreeSet<String>,
     depths: Vec<Depth>,
-    logs: &Path,
+    unknown_acks: Vec<String>,
 ) -> Result<Leftovers, Box<dyn Error>> {
     let app = cast::app("checker", servers.broker_urls.iter().map(String::as_str), &servers.redis_url);
     app.startup().await?;
@@ -76,7 +78,7 @@ pub(crate) async fn read(
     app.shutdown().await?;
     let found = servers.redis.lock().await.command(&["EVAL", WITHOUT_TTL, "0"]).await?.text()?;
     let keys_without_ttl = found.split_whitespace().map(str::to_owned).collect();
-    Ok(Leftovers { results, letters, depths, keys_without_ttl, unknown_acks: unknown_acks(logs)? })
+    Ok(Leftovers { results, letters, depths, keys_without_ttl, unknown_acks })
 }
 
 async fn results(app: &App, ids: BTreeSet<String>) -> Result<HashMap<String, Ended>, Box<dyn Error>> {
@@ -107,18 +109,4 @@ fn text(value: &[u8]) -> String {
         _ => 1,
     };
     String::from_utf8_lossy(value.get(start..).unwrap_or_default()).into_owned()
-}
-
-fn unknown_acks(logs: &Path) -> Result<Vec<String>, Box<dyn Error>> {
-    let mut found = BTreeMap::new();
-    for entry in fs::read_dir(logs)? {
-        let path = entry?.path();
-        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("taskq")) {
-            let text = String::from_utf8_lossy(&fs::read(&path)?).into_owned();
-            for (number, line) in text.lines().enumerate().filter(|(_, line)| line.contains("unknown delivery tag")) {
-                found.insert((path.clone(), number), line.to_owned());
-            }
-        }
-    }
-    Ok(found.into_values().collect())
 }

@@ -1,23 +1,36 @@
 //! One run: start everything, warm up, spoil, heal, drain, read, check.
 
+mod broker_log;
 mod crew;
 mod faults;
 pub(crate) mod leftovers;
+mod lines;
 pub(crate) mod nemesis;
 mod progress;
 pub(crate) mod servers;
 
 use crate::{
     check,
+    clock::Instant,
     history::History,
-    ledger::{Event, Ledger, Phase, Reader},
+    ledger::{Event, Ledger, Line, Phase, Reader},
     verdict,
 };
 use clap::Parser;
 use crew::{Crew, Role};
+use lines::Lines;
 use progress::Progress;
 use servers::Servers;
-use std::{error::Error, fs, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+use taskq_faults::Failure;
 use tokio::task::LocalSet;
 
 const WARM_UP: Duration = Duration::from_secs(5);
@@ -67,12 +80,14 @@ async fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
     if directory.exists() {
         fs::remove_dir_all(&directory)?;
     }
-    let (ledgers, logs) = (directory.join("ledgers"), directory.join("logs"));
-    fs::create_dir_all(&logs)?;
+    let ledgers = directory.join("ledgers");
     let ledger = Ledger::open(&ledgers, "chaos")?;
     eprintln!("seed {}: servers start; everything is kept in {}", args.seed, directory.display());
-    let servers = Arc::new(Servers::start(args.cluster, &logs).await?);
-    let crew = Arc::new(Crew::start(roles(args, &servers), &ledger, &directory));
+    let servers = Arc::new(Servers::start(args.cluster).await?);
+    let lines: Result<BTreeMap<String, Lines>, _> =
+        NAMES.into_iter().map(|name| Ok::<_, Failure>((name.to_owned(), Lines::to(&servers)?))).collect();
+    let lines = Arc::new(lines?);
+    let crew = Arc::new(Crew::start(roles(args, &lines), &ledger, &directory));
     let progress = Progress::follow(&ledgers);
 
     enter(&ledger, Phase::WarmUp);
@@ -84,54 +99,78 @@ async fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
     match args.calm {
         true => tokio::time::sleep(spoiling).await,
         false => {
-            let (servers, crew) = (servers.clone(), crew.clone());
-            let world = nemesis::World { servers, crew, progress: progress.clone(), ledger: ledger.clone() };
+            let (servers, crew, lines) = (servers.clone(), crew.clone(), lines.clone());
+            let world = nemesis::World { servers, crew, progress: progress.clone(), ledger: ledger.clone(), lines };
             LocalSet::new().run_until(nemesis::spoil(world, args.seed, spoiling, args.cluster)).await;
         }
     }
     enter(&ledger, Phase::Heal);
+    lines.values().for_each(Lines::heal);
     servers.brokers.lock().await.heal().await?;
     tokio::time::sleep(SETTLE_DOWN).await;
     crew.end("publisher").await;
     enter(&ledger, Phase::Drain);
-    let depths = leftovers::drain(&servers, DRAIN_CAP).await?;
+    let depths = leftovers::drain(&servers, &progress, DRAIN_CAP).await?;
     memory.abort();
     crew::note_memory(&crew, &ledger);
     enter(&ledger, Phase::Check);
     crew.end("worker").await;
 
-    let history = History::new(Reader::new(&ledgers).read()?);
-    let left = leftovers::read(&servers, history.ids(), depths, &logs).await?;
+    let mut told = Reader::new(&ledgers).read()?;
+    let unknown_acks = add_broker_logs(&servers, &mut told, &directory).await?;
+    let history = History::new(told);
+    let left = leftovers::read(&servers, history.ids(), depths, unknown_acks).await?;
     let verdict = check::check(&history, &left, &check::Floors::of(args.seconds, args.calm));
     verdict::publish(&verdict, &history, args.seed, &directory)?;
     Ok(verdict.holds())
 }
 
-/// Two publishers, and three workers: one of them alone works on the serial queue, another one alone on the tasks that
-/// abort their process.
-fn roles(args: &Args, servers: &Servers) -> Vec<Role> {
-    let (brokers, results) = (servers.broker_urls.join(" "), servers.redis_url.clone());
-    let role = |name: String, program, arguments: &[&str]| Role {
-        name,
-        program,
-        arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
-        brokers: brokers.clone(),
-        results: results.clone(),
-    };
-    let queues = ["chaos-serial:1,chaos-quorum:40,chaos-classic:20", "chaos-quorum:40,chaos-classic:20"];
-    let queues = queues.into_iter().chain(["chaos-aborts:10,chaos-quorum:40,chaos-classic:20"]).enumerate();
-    let workers = queues.map(|(at, queues)| role(format!("worker-{at}"), "chaos-worker", &["--queues", queues]));
+/// Adds what the brokers wrote down to what the processes did. Gives the lines about acks that they did not understand.
+async fn add_broker_logs(
+    servers: &Servers,
+    lines: &mut Vec<Line>,
+    directory: &Path,
+) -> Result<Vec<String>, Box<dyn Error>> {
+    let mut unknown_acks = Vec::new();
+    // Both clocks were read for each line.
+    let boot = lines.last().map_or(0, |line| line.wall * 1_000 - line.at.0);
+    for (number, path) in servers.logs().await.into_iter().enumerate() {
+        let text = String::from_utf8_lossy(&fs::read(path)?).into_owned();
+        fs::write(directory.join(format!("rabbitmq-{number}.log")), &text)?;
+        let is_kill = |line: &&Line| line.event == Event::NodeKilled { node: number };
+        let kills: Vec<u64> = lines.iter().filter(is_kill).map(|line| line.at.0 + boot).collect();
+        let told = broker_log::read(&text, &kills);
+        lines.extend(told.ended.into_iter().map(|(at, event)| {
+            let process = format!("rabbitmq-{number}");
+            Line { at: Instant(at.saturating_sub(boot)), wall: at / 1_000, process, event }
+        }));
+        unknown_acks.extend(told.unknown_acks);
+    }
+    Ok(unknown_acks)
+}
+
+const NAMES: [&str; 5] = ["worker-0", "worker-1", "worker-2", "publisher-0", "publisher-1"];
+
+/// One worker alone works on the serial queue, another one alone on the tasks that abort their process.
+fn roles(args: &Args, lines: &BTreeMap<String, Lines>) -> Vec<Role> {
     let rate = args.rate.to_string();
-    let publishers = (0..2).map(|at| {
-        // Each process in a place draws something else.
-        let seed = format!("{}{at}{{number}}", args.seed);
-        let mut arguments = vec!["--seed", &seed, "--rate", &rate];
-        if at == 0 && !args.calm {
-            arguments.push("--aborts");
-        }
-        role(format!("publisher-{at}"), "chaos-publisher", &arguments)
-    });
-    workers.chain(publishers).collect()
+    let role = |(name, lines): (&String, &Lines)| {
+        let (kind, at) = name.split_once('-').unwrap_or((name, "0"));
+        let arguments = match (kind, at) {
+            ("worker", "0") => vec!["--queues=chaos-serial:1,chaos-quorum:40,chaos-classic:20".to_owned()],
+            ("worker", "1") => vec!["--queues=chaos-quorum:40,chaos-classic:20".to_owned()],
+            ("worker", _) => vec!["--queues=chaos-aborts:10,chaos-quorum:40,chaos-classic:20".to_owned()],
+            _ => {
+                // Each process in a place draws something else.
+                let arguments = vec![format!("--seed={}{at}{{number}}", args.seed), format!("--rate={rate}")];
+                let aborts = (at == "0" && !args.calm).then(|| "--aborts".to_owned());
+                arguments.into_iter().chain(aborts).collect()
+            }
+        };
+        let program = if kind == "worker" { "chaos-worker" } else { "chaos-publisher" };
+        Role { name: name.clone(), program, arguments, brokers: lines.broker_urls(), results: lines.store_url() }
+    };
+    lines.iter().map(role).collect()
 }
 
 fn enter(ledger: &Ledger, phase: Phase) {

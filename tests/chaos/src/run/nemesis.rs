@@ -3,6 +3,7 @@
 use super::{
     crew::Crew,
     faults::{self, Fault},
+    lines::Lines,
     progress::Progress,
     servers::Servers,
 };
@@ -11,7 +12,11 @@ use crate::{
     ledger::{Event, Ledger},
 };
 use fastrand::Rng;
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{sync::Mutex, task::JoinSet};
 
 /// A fault that hits nothing shows nothing.
@@ -29,6 +34,8 @@ pub(crate) struct World {
     pub(crate) crew: Arc<Crew>,
     pub(crate) progress: Progress,
     pub(crate) ledger: Ledger,
+    /// By the place of their process.
+    pub(crate) lines: Arc<BTreeMap<String, Lines>>,
 }
 
 /// Makes faults for `time`, and returns when the last of them is over. Within a [`tokio::task::LocalSet`].

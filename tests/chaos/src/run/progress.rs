@@ -1,8 +1,11 @@
 //! How a run goes: what is in flight, from the ledgers as they grow.
 
-use crate::ledger::{Decision, Event, Reader};
+use crate::{
+    ledger::{Decision, Event, Reader},
+    plan::Kind,
+};
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -16,9 +19,11 @@ pub(crate) struct Progress(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Tags by id.
-    tags: HashMap<String, String>,
+    /// Tags of tasks that end without the worker's word, because they end their worker.
+    silent: HashSet<String>,
+    /// Ids.
     confirmed: HashSet<String>,
+    /// Ids.
     ended: HashSet<String>,
     starts: usize,
 }
@@ -63,18 +68,11 @@ impl Progress {
 impl State {
     fn see(&mut self, event: Event) {
         match event {
-            Event::Confirmed { tag, id } => {
-                self.tags.insert(id, tag.clone());
-                self.confirmed.insert(tag);
-            }
-            Event::Start { tag, id, .. } => {
-                self.starts += 1;
-                self.tags.insert(id, tag);
-            }
+            Event::Submit { tag, plan } if plan.kind == Kind::AbortsAlways => drop(self.silent.insert(tag)),
+            Event::Confirmed { tag, id } if !self.silent.contains(&tag) => drop(self.confirmed.insert(id)),
+            Event::Start { .. } => self.starts += 1,
             Event::Decided { id, verdict: Decision::Finished | Decision::DeadLetter, .. } => {
-                // A task that cannot be read has no start, and its confirm may be read later: it then counts by its id.
-                let tag = self.tags.get(&id).cloned().unwrap_or(id);
-                self.ended.insert(tag);
+                self.ended.insert(id);
             }
             _ => {}
         }

@@ -1,6 +1,6 @@
 //! The private servers of a run.
 
-use std::{path::Path, time::Duration};
+use std::{path::PathBuf, time::Duration};
 use taskq_faults::{
     Result,
     rabbit::{self, Cluster, Rabbit},
@@ -14,9 +14,7 @@ pub(crate) struct Servers {
     pub(crate) brokers: Mutex<Brokers>,
     pub(crate) redis: Mutex<Redis>,
     pub(crate) broker_urls: Vec<String>,
-    pub(crate) broker_addresses: Vec<String>,
     pub(crate) redis_url: String,
-    pub(crate) redis_address: String,
 }
 
 #[derive(Debug)]
@@ -26,12 +24,11 @@ pub(crate) enum Brokers {
 }
 
 impl Servers {
-    /// Their logs go to `logs`, so that they outlive restarts.
-    pub(crate) async fn start(cluster: bool, logs: &Path) -> Result<Servers> {
+    pub(crate) async fn start(cluster: bool) -> Result<Servers> {
         let settings = rabbit::Settings::new()
-            .conf("log.dir", &logs.display().to_string())
-            .conf("log.file.level", "info")
-            .conf("disk_free_limit.absolute", "50MB");
+            .conf("log.file.formatter.time_format", "epoch_usecs")
+            // What a level of delays could not hand on is tried again after this time; the default is 180 s.
+            .advanced("rabbit", "dead_letter_worker_publisher_confirm_timeout", "15000");
         let brokers = match cluster {
             true => Brokers::Cluster(Box::new(Cluster::start(&settings).await?)),
             false => Brokers::Single(Box::new(settings.start().await?)),
@@ -41,18 +38,21 @@ impl Servers {
         let nodes = brokers.nodes();
         Ok(Servers {
             broker_urls: nodes.iter().map(|node| node.url()).collect(),
-            broker_addresses: nodes.iter().map(|node| node.address()).collect(),
             redis_url: redis.url(),
-            redis_address: redis.address(),
             brokers: Mutex::new(brokers),
             redis: Mutex::new(redis),
         })
     }
 
+    /// The logs of all nodes.
+    pub(crate) async fn logs(&self) -> Vec<PathBuf> {
+        self.brokers.lock().await.nodes().iter().map(|node| node.log()).collect()
+    }
+
     /// Names, ready and unacknowledged messages of all queues.
     pub(crate) async fn depths(&self) -> Result<Vec<Depth>> {
         let brokers = self.brokers.lock().await;
-        let columns = ["list_queues", "name", "messages_ready", "messages_unacknowledged", "consumers"];
+        let columns = ["list_queues", "name", "messages_ready", "messages_unacknowledged", "messages"];
         let asked = tokio::time::timeout(Duration::from_secs(60), brokers.first().ctl(&columns)).await;
         let text = asked.unwrap_or_else(|_| Ok(String::new()))?;
         Ok(text.lines().filter_map(Depth::parse).collect())
@@ -99,19 +99,21 @@ pub(crate) struct Depth {
     pub(crate) queue: String,
     pub(crate) ready: u64,
     pub(crate) unacked: u64,
-    pub(crate) consumers: u64,
+    /// On their way to the next queue: neither ready nor unacknowledged.
+    pub(crate) leaving: u64,
 }
 
 impl Depth {
     fn parse(line: &str) -> Option<Depth> {
         let mut columns = line.split('\t');
         let queue = columns.next()?.to_owned();
-        let mut number = || columns.next()?.trim().parse().ok();
-        Some(Depth { queue, ready: number()?, unacked: number()?, consumers: number()? })
+        let mut number = || columns.next().and_then(|column| column.trim().parse::<u64>().ok());
+        let (ready, unacked, all) = (number()?, number()?, number()?);
+        Some(Depth { queue, ready, unacked, leaving: all.saturating_sub(ready + unacked) })
     }
 
     /// Messages stay in dead letters, and nowhere else.
     pub(crate) fn is_drained(&self) -> bool {
-        self.unacked == 0 && (self.ready == 0 || self.queue.ends_with(".dead"))
+        self.unacked == 0 && self.leaving == 0 && (self.ready == 0 || self.queue.ends_with(".dead"))
     }
 }
