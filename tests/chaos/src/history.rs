@@ -80,8 +80,8 @@ pub(crate) struct Life {
     pub(crate) lost: Vec<Instant>,
     /// When a claim was not renewed, by id.
     pub(crate) not_renewed: HashMap<String, Vec<Instant>>,
-    /// Ids of runs that others took over.
-    pub(crate) taken_over: BTreeSet<String>,
+    /// Ids of runs that it left to others, or gave back.
+    pub(crate) gave_way: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -232,7 +232,9 @@ impl History {
             Event::NotRenewed { id } => {
                 self.life(&line.process).not_renewed.entry(id.clone()).or_default().push(line.at);
             }
-            Event::TakenOver { id } => drop(self.life(&line.process).taken_over.insert(id.clone())),
+            Event::TakenOver { id } | Event::Settled { id, acked: false, .. } => {
+                self.life(&line.process).gave_way.insert(id.clone());
+            }
             Event::Memory { name, kilobytes } => self.memory.push((name.clone(), line.at, *kilobytes)),
             _ => {}
         }

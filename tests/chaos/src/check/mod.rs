@@ -4,6 +4,10 @@ mod ends;
 mod order;
 mod recovery;
 mod repeats;
+#[cfg(test)]
+mod scene;
+#[cfg(test)]
+mod tests;
 
 use crate::{
     history::{Answer, History},

@@ -64,8 +64,9 @@ fn cause(history: &History, task: &Task, first: &Run, second: &Run) -> Option<&'
     let id = task.id.as_deref().unwrap_or_default();
     let missed = life.not_renewed.get(id).is_some_and(|times| times.iter().any(noticed));
     let was_stopped = frozen(life, first.start, second.start) > LEASE_AT_RISK;
-    let is_lost = life.taken_over.contains(id) && (missed || was_stopped);
-    is_lost.then_some("claim lost")
+    // It gave way: without that, what it missed did not cost it the claim.
+    let gave_way = life.gave_way.contains(id);
+    (gave_way && (missed || was_stopped)).then_some("claim lost")
 }
 
 /// How long a process stood still.
