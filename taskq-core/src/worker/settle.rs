@@ -80,7 +80,10 @@ impl<'a> Settling<'a> {
     }
 
     /// `standing` is that of a run that took place.
-    pub(super) async fn carry_out(self, verdict: Verdict, standing: Option<Standing<'_>>) {
+    pub(super) async fn carry_out(mut self, verdict: Verdict, standing: Option<Standing<'_>>) {
+        if cfg!(taskq_bug = "ack_before_result") && !matches!(verdict, Verdict::GiveBack) {
+            self.seat.ack_first();
+        }
         let note = note_of(&verdict, standing.as_ref());
         let settlement = match self.make_durable(verdict).await {
             Ok(settlement) => settlement,

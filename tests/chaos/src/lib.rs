@@ -11,6 +11,7 @@
 //!                    history ──> check (pure) ──> verdict: table, verdict.json, timelines
 //! ```
 
+mod bugs;
 mod cast;
 mod check;
 mod clock;
