@@ -99,7 +99,8 @@ fn silent(address: String) -> Failure {
 }
 
 fn properties(name: &str) -> ConnectionProperties {
-    ConnectionProperties::default().with_connection_name(name.into())
+    let properties = ConnectionProperties::default().with_connection_name(name.into());
+    if cfg!(taskq_bug = "auto_recovery") { properties.enable_auto_recover() } else { properties }
 }
 
 /// Connects. lapin's own thread goes on with a handshake that nobody waits for any more, so the socket is shut down.

@@ -50,7 +50,9 @@ impl Session {
     }
 
     pub(crate) fn is_dead(&self) -> bool {
-        *self.line.borrow() == Line::Dead || !self.connection.status().connected()
+        let status = self.connection.status();
+        let is_gone = if cfg!(taskq_bug = "auto_recovery") { status.closed() } else { !status.connected() };
+        *self.line.borrow() == Line::Dead || is_gone
     }
 
     /// The largest frame that both sides agreed on, in bytes. One that is larger ends the connection.

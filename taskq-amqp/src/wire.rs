@@ -1,5 +1,7 @@
 //! The mapping between an AMQP message and ours: the only place that knows which property or header holds what.
 
+#[cfg(taskq_bug = "keep_x_death")]
+mod kept;
 mod value;
 
 use crate::error::too_long;
@@ -53,6 +55,8 @@ pub(crate) fn properties(
     if let Some(epitaph) = epitaph {
         headers.epitaph(epitaph);
     }
+    #[cfg(taskq_bug = "keep_x_death")]
+    kept::put(id.as_str(), &mut headers.0);
     Ok(properties.with_headers(headers.0.into()))
 }
 
@@ -70,6 +74,8 @@ pub(crate) fn size(properties: &BasicProperties) -> usize {
 pub(crate) fn content(properties: &BasicProperties, body: Bytes) -> (Content, Option<Epitaph>) {
     let headers = Received::of(properties);
     let epitaph = headers.epitaph();
+    #[cfg(taskq_bug = "keep_x_death")]
+    kept::take(properties);
     match headers.message(properties, body.clone()) {
         Ok(message) => (message.into(), epitaph),
         Err(reason) => (headers.foreign(properties, body, reason).into(), epitaph),

@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, reason = "a command talks to the person who runs it")]
 
 mod cargo;
+mod chaos;
 mod compose;
 mod examples;
 mod install;
@@ -35,6 +36,14 @@ const COMMANDS: &[Command] = &[
         name: "services",
         about: "find or start RabbitMQ and Redis, print their URLs, wait for Ctrl-C",
         run: services,
+    },
+    Command {
+        name: "chaos",
+        about: "run taskq under faults on private servers, and show what was lost and what ran twice\n\
+                --seed N --seconds S  what is drawn, and for how long\n\
+                --cluster             three RabbitMQ nodes\n\
+                --bug NAME            plant a bug first: the run must find it",
+        run: chaos::run,
     },
     Command { name: "help", about: "this list", run: help },
 ];

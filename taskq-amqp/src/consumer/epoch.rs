@@ -48,6 +48,8 @@ impl Epoch {
     ) -> Result<Epoch, Error> {
         let (channel, consumer) = session.guard(subscribe(&session, queue, prefetch)).await?;
         let acks = Arc::new(Acks::new(prefetch));
+        #[cfg(taskq_bug = "ack_across_epochs")]
+        super::acks::newest().replace(acks.clone());
         let settle = Arc::new(Settler { acks: acks.clone(), _alive: keep });
         let telling = tokio::spawn(tell_all(acks.clone(), channel.clone(), session.clone()));
         Ok(Epoch { session, channel, consumer, acks, settle, telling })

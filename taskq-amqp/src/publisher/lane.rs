@@ -29,7 +29,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 /// Without a queue that takes it a message is returned, not dropped.
-const MANDATORY: BasicPublishOptions = BasicPublishOptions { mandatory: true, immediate: false };
+const MANDATORY: BasicPublishOptions =
+    BasicPublishOptions { mandatory: cfg!(not(taskq_bug = "no_mandatory")), immediate: false };
 
 /// What closing waits for messages that are on their way.
 const CLOSING: Duration = Duration::from_secs(5);

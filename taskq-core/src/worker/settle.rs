@@ -85,6 +85,9 @@ impl<'a> Settling<'a> {
             // one, it would be lost.
             self.seat.step_aside();
         }
+        if cfg!(taskq_bug = "ack_before_result") && !matches!(verdict, Verdict::GiveBack) {
+            self.seat.ack_first();
+        }
         let note = note_of(&verdict, standing.as_ref());
         let settlement = match self.make_durable(verdict).await {
             Ok(settlement) => settlement,

@@ -89,6 +89,11 @@ impl Rabbit {
         &self.name
     }
 
+    /// The file of the node's own log, which goes on over restarts and ends with this value.
+    pub fn log(&self) -> PathBuf {
+        self.files.path("logs").join(format!("{}.log", self.name))
+    }
+
     /// The id of the process, if it runs.
     pub fn process_id(&self) -> Option<u32> {
         self.process.as_ref().map(Process::id)

@@ -1,0 +1,43 @@
+//! The serial queue: one run at a time, in the order in which one publisher had them confirmed (I7).
+
+use super::{Breach, Finding};
+use crate::{
+    history::{Answer, History, Run, Task},
+    plan::Queue,
+};
+use std::collections::BTreeMap;
+
+pub(super) fn check(history: &History) -> Vec<Finding> {
+    let serial = || history.tasks.values().filter(|task| task.plan.is_some_and(|plan| plan.queue == Queue::Serial));
+    let mut findings = overlaps(history, serial());
+    let mut publishers: BTreeMap<&str, Vec<&Task>> = BTreeMap::new();
+    // The place of one that was not confirmed is not known.
+    for task in serial().filter(|task| task.answer == Answer::Confirmed && !task.runs.is_empty()) {
+        publishers.entry(&task.publisher).or_default().push(task);
+    }
+    for mut tasks in publishers.into_values() {
+        tasks.sort_by_key(|task| task.submitted);
+        for pair in tasks.windows(2) {
+            let (before, after) = (&pair[0], &pair[1]);
+            if before.runs[0].start > after.runs[0].start {
+                let text = format!("it first ran before {}, which was sent earlier", before.tag);
+                findings.push(Finding { breach: Breach::OutOfOrder, tag: Some(after.tag.clone()), text });
+            }
+        }
+    }
+    findings
+}
+
+fn overlaps<'a>(history: &'a History, tasks: impl Iterator<Item = &'a Task>) -> Vec<Finding> {
+    let mut runs: Vec<(&Task, &Run)> = tasks.flat_map(|task| task.runs.iter().map(move |run| (task, run))).collect();
+    runs.sort_by_key(|(_, run)| run.start);
+    let mut findings = Vec::new();
+    for pair in runs.windows(2) {
+        let ((_, first), (task, second)) = (pair[0], pair[1]);
+        if history.end_of(first).is_none_or(|end| end > second.start) {
+            let text = format!("it began in {} while another one ran in {}", second.process, first.process);
+            findings.push(Finding { breach: Breach::SerialOverlapping, tag: Some(task.tag.clone()), text });
+        }
+    }
+    findings
+}

@@ -1,0 +1,119 @@
+//! The private servers of a run.
+
+use std::{path::PathBuf, time::Duration};
+use taskq_faults::{
+    Result,
+    rabbit::{self, Cluster, Rabbit},
+    redis::{self, Redis},
+};
+use tokio::sync::Mutex;
+
+/// RabbitMQ, alone or three nodes, and Redis. Each node has a lock, so that two faults do not spoil one at a time.
+#[derive(Debug)]
+pub(crate) struct Servers {
+    pub(crate) brokers: Mutex<Brokers>,
+    pub(crate) redis: Mutex<Redis>,
+    pub(crate) broker_urls: Vec<String>,
+    pub(crate) redis_url: String,
+}
+
+#[derive(Debug)]
+pub(crate) enum Brokers {
+    Single(Box<Rabbit>),
+    Cluster(Box<Cluster>),
+}
+
+impl Servers {
+    pub(crate) async fn start(cluster: bool) -> Result<Servers> {
+        let settings = rabbit::Settings::new()
+            .conf("log.file.formatter.time_format", "epoch_usecs")
+            // What a level of delays could not hand on is tried again after this time; the default is 180 s.
+            .advanced("rabbit", "dead_letter_worker_publisher_confirm_timeout", "15000");
+        let brokers = match cluster {
+            true => Brokers::Cluster(Box::new(Cluster::start(&settings).await?)),
+            false => Brokers::Single(Box::new(settings.start().await?)),
+        };
+        // Whatever was answered survives a kill.
+        let redis = redis::Settings::new().option("appendonly", "yes").option("appendfsync", "always").start().await?;
+        let nodes = brokers.nodes();
+        Ok(Servers {
+            broker_urls: nodes.iter().map(|node| node.url()).collect(),
+            redis_url: redis.url(),
+            brokers: Mutex::new(brokers),
+            redis: Mutex::new(redis),
+        })
+    }
+
+    /// The logs of all nodes.
+    pub(crate) async fn logs(&self) -> Vec<PathBuf> {
+        self.brokers.lock().await.nodes().iter().map(|node| node.log()).collect()
+    }
+
+    /// Names, ready and unacknowledged messages of all queues.
+    pub(crate) async fn depths(&self) -> Result<Vec<Depth>> {
+        let brokers = self.brokers.lock().await;
+        let columns = ["list_queues", "name", "messages_ready", "messages_unacknowledged", "messages"];
+        let asked = tokio::time::timeout(Duration::from_secs(60), brokers.first().ctl(&columns)).await;
+        let text = asked.unwrap_or_else(|_| Ok(String::new()))?;
+        Ok(text.lines().filter_map(Depth::parse).collect())
+    }
+}
+
+impl Brokers {
+    pub(crate) fn nodes(&self) -> Vec<&Rabbit> {
+        match self {
+            Brokers::Single(rabbit) => vec![rabbit],
+            Brokers::Cluster(cluster) => cluster.nodes().iter().collect(),
+        }
+    }
+
+    pub(crate) fn first(&self) -> &Rabbit {
+        match self {
+            Brokers::Single(rabbit) => rabbit,
+            Brokers::Cluster(cluster) => &cluster.nodes()[0],
+        }
+    }
+
+    pub(crate) fn node_mut(&mut self, node: usize) -> &mut Rabbit {
+        match self {
+            Brokers::Single(rabbit) => rabbit,
+            Brokers::Cluster(cluster) => cluster.node_mut(node),
+        }
+    }
+
+    /// All nodes run and none is frozen.
+    pub(crate) async fn heal(&mut self) -> Result<()> {
+        match self {
+            Brokers::Single(rabbit) => match rabbit.is_running() {
+                true => rabbit.thaw(),
+                false => rabbit.run().await,
+            },
+            Brokers::Cluster(cluster) => cluster.run_all().await,
+        }
+    }
+}
+
+/// What a queue holds.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct Depth {
+    pub(crate) queue: String,
+    pub(crate) ready: u64,
+    pub(crate) unacked: u64,
+    /// On their way to the next queue: neither ready nor unacknowledged.
+    pub(crate) leaving: u64,
+}
+
+impl Depth {
+    fn parse(line: &str) -> Option<Depth> {
+        let mut columns = line.split('\t');
+        let queue = columns.next()?.to_owned();
+        let mut number = || columns.next().and_then(|column| column.trim().parse::<u64>().ok());
+        let (ready, unacked, all) = (number()?, number()?, number()?);
+        Some(Depth { queue, ready, unacked, leaving: all.saturating_sub(ready + unacked) })
+    }
+
+    /// Messages stay in dead letters, and nowhere else.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.unacked == 0 && self.leaving == 0 && (self.ready == 0 || self.queue.ends_with(".dead"))
+    }
+}
