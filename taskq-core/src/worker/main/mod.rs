@@ -27,7 +27,7 @@ pub const CLI_PROTOCOL: u32 = 1;
 /// worker's runtime.
 ///
 /// ```no_run
-/// # mod my_app { pub fn broker() -> taskq::App { unimplemented!() } }
+/// # mod my_app { pub fn broker() -> taskq::App { taskq::BrokerExt::into_app(taskq::InMemoryBroker::new()) } }
 /// fn main() -> std::process::ExitCode {
 ///     taskq::worker::main!(my_app::broker)
 /// }
