@@ -49,6 +49,13 @@ impl Ticks {
     }
 }
 
+/// The queue at the end of a way through the levels; `None` if the routing key is no such way.
+pub(crate) fn target(routing_key: &str) -> Option<&str> {
+    let (bits, queue) = routing_key.split_at_checked(2 * LEVELS as usize)?;
+    let is_way = bits.as_bytes().chunks_exact(2).all(|bit| matches!(bit, [b'0' | b'1', b'.']));
+    (is_way && !queue.is_empty()).then_some(queue)
+}
+
 /// `ticks` with only its highest [`WORKER_BITS`] bits, rounded up.
 fn rounded_up(ticks: u32) -> u32 {
     let width = 32 - ticks.leading_zeros();
@@ -108,6 +115,17 @@ mod tests {
         let name = "x".repeat(taskq_core::defaults::MAX_QUEUE_NAME);
         assert_eq!(Ticks(1).routing_key(&name).len(), 255);
         assert_eq!(delivered_key(&name).len(), 255);
+    }
+
+    #[test]
+    fn a_way_tells_its_target_and_nothing_else_does() {
+        for queue in ["mail", "a.b", "0.1"] {
+            assert_eq!(target(&Ticks(9).routing_key(queue)), Some(queue));
+        }
+        let short = "0.".repeat(27) + "mail";
+        for other in ["", "mail", &short, &"0.".repeat(28), &("2.".repeat(28) + "mail")] {
+            assert_eq!(target(other), None, "{other}");
+        }
     }
 
     #[test]

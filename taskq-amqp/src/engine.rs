@@ -48,6 +48,7 @@ pub(crate) struct Engine {
     /// What closing waits for.
     lanes: Mutex<Vec<JoinHandle<()>>>,
     is_closed: AtomicBool,
+    looks_for_strays: AtomicBool,
 }
 
 impl Engine {
@@ -71,11 +72,28 @@ impl Engine {
         let subscriber = Subscriber {
             link: consuming.clone(),
             declared: Arc::default(),
+            strays: Arc::default(),
             running: TaskTracker::new(),
             closing: CancellationToken::new(),
         };
-        let (lanes, is_closed) = (Mutex::new(lanes), AtomicBool::new(false));
-        Ok(Engine { runtime, publishing, consuming, publisher, subscriber, levels, dials, lanes, is_closed })
+        let (lanes, is_closed, looks_for_strays) = (Mutex::new(lanes), AtomicBool::new(false), AtomicBool::new(false));
+        Ok(Engine {
+            runtime,
+            publishing,
+            consuming,
+            publisher,
+            subscriber,
+            levels,
+            dials,
+            lanes,
+            is_closed,
+            looks_for_strays,
+        })
+    }
+
+    /// The connection that is never blocked.
+    pub(crate) fn consuming(&self) -> &Link {
+        &self.consuming
     }
 
     fn check_open(&self) -> Result<(), BrokerError> {
@@ -121,8 +139,18 @@ impl Engine {
     pub(crate) async fn consume(self: Arc<Self>, queue: String, prefetch: NonZeroU16) -> Result<Consumer, BrokerError> {
         self.check_open()?;
         error::check_queue_name(&queue)?;
+        self.look_for_strays()?;
         let subscribing = subscribe(self.subscriber.clone(), queue, prefetch, PATIENCE, self.clone());
         self.runtime.run(subscribing).await
+    }
+
+    /// Begins to look for messages that had nowhere to go. Whoever only publishes leaves that to others.
+    fn look_for_strays(self: &Arc<Self>) -> Result<(), BrokerError> {
+        if !self.looks_for_strays.swap(true, Ordering::AcqRel) {
+            let Subscriber { strays, closing, .. } = &self.subscriber;
+            drop(self.runtime.spawn(strays.clone().keep_looking(Arc::downgrade(self), closing.clone()))?);
+        }
+        Ok(())
     }
 
     pub(crate) async fn inspect(&self, queue: String) -> Result<QueueInfo, BrokerError> {

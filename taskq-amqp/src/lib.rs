@@ -18,6 +18,7 @@ mod link;
 mod publisher;
 mod runtime;
 mod session;
+mod strays;
 mod topology;
 mod wire;
 

@@ -1,7 +1,7 @@
 //! One connection from its handshake to its end. A session has a number, and nothing of one session is used in another.
 
 use futures_util::{Stream, StreamExt};
-use lapin::{Channel, Connection, ConnectionState, ErrorKind, Event};
+use lapin::{Channel, Connection, ConnectionState, ErrorKind, Event, protocol::AMQPErrorKind};
 use std::{
     pin::Pin,
     sync::{
@@ -61,8 +61,21 @@ impl Session {
     }
 
     /// Opens a channel. Ask for it under [`Session::guard`].
+    ///
+    /// Once it has come round to the number of a channel that the server has closed, lapin 4.12 gives the error of that
+    /// one, and never uses the number again: there is another channel to be had then, until all numbers are used up.
     pub(crate) async fn channel(&self) -> Result<Channel, lapin::Error> {
-        self.connection.create_channel().await
+        loop {
+            match self.connection.create_channel().await {
+                Err(error) if is_stale(&error) && !self.is_dead() => {}
+                Err(error) if matches!(error.kind(), ErrorKind::ChannelsLimitReached) => {
+                    tracing::warn!(address = self.address, "no channel is left: using another connection");
+                    self.line.send_replace(Line::Dead);
+                    return Err(error);
+                }
+                opened => return opened,
+            }
+        }
     }
 
     /// What `asking` gives, or that the connection has died: lapin leaves some questions that were asked of a dying
@@ -136,4 +149,9 @@ impl Session {
         }
         self.line.send_replace(Line::Dead);
     }
+}
+
+/// Whether it tells of a channel, not of the connection: opening one has no such error of its own.
+fn is_stale(error: &lapin::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ProtocolError(error) if matches!(error.kind(), AMQPErrorKind::Soft(_)))
 }

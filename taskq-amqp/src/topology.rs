@@ -22,7 +22,7 @@ use tokio::time::sleep;
 const DEAD_LETTERS: &str = "taskq.v1.dlx";
 
 /// Takes what has nowhere to go: without it, 32 such messages would stop all dead-lettering of the queue they come from.
-const UNROUTABLE: &str = "taskq.v1.unroutable";
+pub(crate) const UNROUTABLE: &str = "taskq.v1.unroutable";
 
 /// Turns off the default limit of RabbitMQ 4, under which twenty give-backs delete a healthy message, and makes what is
 /// given back return to its old place instead of the tail.
@@ -127,7 +127,8 @@ async fn declare_dead_letters(channel: &Channel, name: &str) -> Result<(), Error
 
 async fn declare_common(channel: &Channel) -> Result<(), Error> {
     exchange(channel, UNROUTABLE, ExchangeKind::Fanout, Arguments::default()).await?;
-    queue(channel, UNROUTABLE, Arguments::of("quorum")).await?;
+    // Looked through again and again: what is not taken must keep its place, and must never be dropped for it.
+    queue(channel, UNROUTABLE, Arguments::of("quorum").number("x-delivery-limit", DELIVERY_LIMIT)).await?;
     bind(channel, UNROUTABLE, UNROUTABLE, "").await?;
     let caught = || Arguments::default().text("alternate-exchange", UNROUTABLE);
     exchange(channel, DEAD_LETTERS, ExchangeKind::Direct, caught()).await?;

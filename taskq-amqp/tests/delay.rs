@@ -5,7 +5,7 @@
 mod support;
 
 use std::time::{Duration, Instant};
-use support::{amqp_url, broker_with, consume, eventually, next, number_of, rabbit, to, with_queue};
+use support::{amqp_url, broker_with, consume, eventually, next, number_of, rabbit, take_all, to, with_queue};
 use taskq_core::{Broker, BrokerError, Content, Origin, Publish, QueueSpec};
 
 const TICK: Duration = Duration::from_millis(100);
@@ -70,6 +70,28 @@ async fn forty_delayed_messages_of_a_deleted_queue_do_not_hold_up_others() {
         let other = taskq_amqp::AmqpBroker::new(amqp_url());
         let refused = other.publish(to(&deleted, 41).delay(Some(TICK))).await;
         assert!(matches!(refused, Err(BrokerError::Unroutable { .. })), "{refused:?}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_due_while_its_queue_was_away_comes_when_it_is_consumed_again() {
+    with_queue("away", async |queue| {
+        let broker = broker_with(&queue).await;
+        let other = format!("{queue}.other");
+        broker.declare(&QueueSpec::new(&other)).await.unwrap();
+        let mut consumer = consume(&broker, &queue, 10).await;
+        let mut publishes: Vec<_> = (0..5).map(|number| to(&queue, number).delay(Some(TICK * 10))).collect();
+        publishes.push(to(&other, 5).delay(Some(TICK * 15)));
+        let outcomes = broker.publish_many(publishes).await;
+        assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+        rabbit::delete(&amqp_url(), std::slice::from_ref(&queue)).await;
+        // Due after the others, which have gone where nothing is lost.
+        assert_eq!(number_of(&next(&mut consume(&broker, &other, 1).await).await), 5);
+        taskq_amqp::AmqpBroker::new(amqp_url()).declare(&QueueSpec::new(&queue)).await.unwrap();
+        assert_eq!(take_all(&mut consumer, 5).await, [1; 5]);
+        let left = rabbit::take_out(&amqp_url(), "taskq.v1.unroutable", &format!(".{queue}")).await;
+        assert_eq!(left, 0, "each was brought, and none is left behind");
     })
     .await;
 }

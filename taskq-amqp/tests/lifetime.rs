@@ -117,3 +117,25 @@ async fn closing_tells_the_last_settlements_and_refuses_what_comes_after() {
     })
     .await;
 }
+
+/// A question about a queue that is not there costs its channel, and lapin never uses the number of that channel again.
+#[test]
+fn a_connection_outlives_more_channels_that_the_server_closed_than_it_has_numbers_for() {
+    const NUMBERS: usize = 2_047;
+    runtime().block_on(with_queue("numbers", async |queue| {
+        let broker = broker_with(&queue).await;
+        let missing = format!("{queue}.missing");
+        let mut lost = 0;
+        for question in 0..=NUMBERS {
+            match broker.inspect(&missing).await {
+                Err(BrokerError::Unroutable { .. }) => {}
+                Err(BrokerError::Unreachable { .. }) => lost += 1,
+                answer => panic!("{question}: {answer:?}"),
+            }
+        }
+        assert!(lost <= 1, "{lost} questions were not answered");
+        broker.publish(to(&queue, 0)).await.unwrap();
+        eventually("it answers by another connection", async || broker.inspect(&queue).await.ok()).await;
+        assert_eq!(take_all(&mut consume(&broker, &queue, 1).await, 1).await, [1]);
+    }));
+}

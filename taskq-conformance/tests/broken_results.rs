@@ -60,6 +60,10 @@ enum Fault {
     ClaimsWhatHasEnded,
     /// A second submission is taken for a repetition.
     TakesNoNewSubmission,
+    /// A mark is as good as a claim.
+    TakesMarksForClaims,
+    /// A claim is worth no more than a mark.
+    TakesClaimsForMarks,
     /// It keeps no claims.
     DoesNotClaim,
 }
@@ -163,6 +167,8 @@ impl ResultBackend for Broken {
             }
             Fault::SeparatesAttempts => bid.run.task = format!("{}-{}", bid.run.task, bid.run.attempt).as_str().into(),
             Fault::TakesNoNewSubmission => bid.check = false,
+            Fault::TakesMarksForClaims => bid.mark = None,
+            Fault::TakesClaimsForMarks => bid.mark = Some(Duration::from_secs(60)),
             // It is nobody's any more: whoever has it cannot give it back.
             Fault::KeepsWhatIsGivenBack => bid.owner = format!("{}'s ghost", bid.owner).into(),
             _ => {}
@@ -242,6 +248,14 @@ const NOTICED: &[(&str, &[Fault])] = &[
     ("claims::the_owner_of_a_claim_may_ask_again", &[Fault::DeniesTheOwner, Fault::ClaimsForAll]),
     ("claims::a_claim_that_is_given_back_is_free", &[Fault::KeepsWhatIsGivenBack]),
     ("claims::a_claim_that_is_held_outlasts_its_lease", &[Fault::ClaimsForAll]),
+    (
+        "claims::a_mark_keeps_copies_away_and_gives_way_to_the_message_itself",
+        &[Fault::ClaimsForAll, Fault::TakesMarksForClaims],
+    ),
+    (
+        "claims::a_mark_becomes_a_claim_or_ends_and_counts_for_nothing",
+        &[Fault::TakesMarksForClaims, Fault::TakesClaimsForMarks],
+    ),
     ("claims::what_was_carried_out_is_not_run_again", &[Fault::ForgetsWhatWasDone]),
     ("claims::a_run_without_a_claim_can_be_noted_as_carried_out", &[Fault::ForgetsWhatWasDone]),
     ("claims::nothing_is_noted_while_another_holds_the_claim", &[Fault::NotesForAnybody]),

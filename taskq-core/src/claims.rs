@@ -62,6 +62,12 @@ pub struct Bid {
     pub alone: bool,
     /// The caller chose the id: if the task has ended and nothing of it is kept, this is a new submission.
     pub check: bool,
+    /// For a run that needs no claim, because the broker gives its message to nobody else: it wants only to be found by
+    /// copies of its message, for so long at most. The claim that is given is not renewed, and gives way to a bid that is
+    /// [`taken_back`](Bid::taken_back).
+    pub mark: Option<Duration>,
+    /// The broker had given the very message to somebody else, and has taken it back.
+    pub taken_back: bool,
 }
 
 impl Bid {
@@ -73,7 +79,7 @@ impl Bid {
     /// assert!(!Bid::new(run, "worker-1").alone);
     /// ```
     pub fn new(run: RunId, owner: impl Into<Arc<str>>) -> Self {
-        Bid { run, owner: owner.into(), alone: false, check: false }
+        Bid { run, owner: owner.into(), alone: false, check: false, mark: None, taken_back: false }
     }
 }
 

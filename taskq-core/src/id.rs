@@ -1,8 +1,13 @@
 //! The identity of a task.
 
 use crate::defaults::MAX_TASK_ID;
-use serde::{Deserialize, Serialize};
-use std::{fmt, sync::Arc};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::{
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 /// Names one submission of a task, from `kiq` to its result.
 ///
@@ -15,9 +20,15 @@ use std::{fmt, sync::Arc};
 /// assert!(TaskId::from("order-17").check().is_ok());
 /// assert!(TaskId::from("a{b").check().is_err());
 /// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct TaskId(Arc<str>);
+///
+/// The id in a [`KiqError::Unknown`](crate::KiqError::Unknown) also knows that a message of it may be on its way, so that
+/// a second submission with it does not run beside the first.
+#[derive(Clone)]
+pub struct TaskId {
+    text: Arc<str>,
+    /// No part of the identity.
+    maybe_sent: bool,
+}
 
 impl TaskId {
     /// A new id that no other call of this function has given or will give.
@@ -30,7 +41,7 @@ impl TaskId {
     /// ```
     pub fn new() -> Self {
         let mut text = [0; 32];
-        TaskId(Arc::from(&*uuid::Uuid::now_v7().simple().encode_lower(&mut text)))
+        TaskId::from(&*uuid::Uuid::now_v7().simple().encode_lower(&mut text))
     }
 
     /// The id as text.
@@ -41,7 +52,16 @@ impl TaskId {
     /// assert_eq!(id.as_str().strip_prefix("order-"), Some("17"));
     /// ```
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// The same id, of which a message may be on its way.
+    pub(crate) fn maybe_sent(self) -> Self {
+        TaskId { maybe_sent: true, ..self }
+    }
+
+    pub(crate) fn is_maybe_sent(&self) -> bool {
+        self.maybe_sent
     }
 
     /// Whether the id may be used: 1 to 128 bytes, no control characters, no braces. `kiq` asks this of an id that its
@@ -78,21 +98,59 @@ impl Default for TaskId {
     }
 }
 
+impl PartialEq for TaskId {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for TaskId {}
+
+impl PartialOrd for TaskId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for TaskId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+
+impl Hash for TaskId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
+
+impl Serialize for TaskId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.text.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for TaskId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(TaskId::from)
+    }
+}
+
 impl From<&str> for TaskId {
     fn from(text: &str) -> Self {
-        TaskId(text.into())
+        TaskId { text: text.into(), maybe_sent: false }
     }
 }
 
 impl From<String> for TaskId {
     fn from(text: String) -> Self {
-        TaskId(text.into())
+        TaskId { text: text.into(), maybe_sent: false }
     }
 }
 
 impl From<&String> for TaskId {
     fn from(text: &String) -> Self {
-        TaskId(text.as_str().into())
+        TaskId::from(text.as_str())
     }
 }
 
@@ -104,12 +162,12 @@ impl From<&TaskId> for TaskId {
 
 impl fmt::Display for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
 impl fmt::Debug for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(&self.text, f)
     }
 }

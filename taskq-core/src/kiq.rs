@@ -311,6 +311,7 @@ async fn send<T: Task>(args: Option<T::Args>, mut options: Options) -> Result<Ta
     let mut message = Message::new(options.id.clone().unwrap_or_default(), T::NAME, app.content_type(), body);
     message.retry = T::CONFIG.retry;
     message.check = options.id.is_some();
+    message.republished = message.id.is_maybe_sent();
     message.track = T::CONFIG.track || app.tracks();
     message.priority = options.priority;
     message.labels = std::mem::take(&mut options.labels);
@@ -430,7 +431,7 @@ impl Submission {
         match tokio::time::timeout_at(deadline + ONION_GRACE, onion).await {
             Ok(sent) => sent?,
             // A middleware hangs, before the message was sent or after.
-            Err(_) => return Err(KiqError::Unknown { task: task.into(), id }),
+            Err(_) => return Err(KiqError::Unknown { task: task.into(), id: id.maybe_sent() }),
         }
         if track {
             note_queued(app, &id, deadline).await;
@@ -459,7 +460,7 @@ impl Submission {
         let publish = Publish::new(&self.queue, message).delay(delay).within(within).origin(self.origin);
         match tokio::time::timeout(within + GRACE, app.broker().publish(publish)).await {
             Ok(published) => published.map_err(|error| KiqError::from_broker(&task, &id, error))?,
-            Err(_) => return Err(KiqError::Unknown { task: task.into(), id }),
+            Err(_) => return Err(KiqError::Unknown { task: task.into(), id: id.maybe_sent() }),
         }
         tracing::debug!(task.id = %id, task.name = %task, queue = self.queue, "task submitted");
         if let Some(message) = &observed {

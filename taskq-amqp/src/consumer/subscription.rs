@@ -9,6 +9,7 @@ use crate::{
     error,
     link::{Link, Patience},
     session::Session,
+    strays::Strays,
     topology,
 };
 use std::{num::NonZeroU16, sync::Arc, time::Duration};
@@ -27,6 +28,7 @@ const AFTER_REFUSAL: Duration = Duration::from_secs(10);
 pub(crate) struct Subscriber {
     pub(crate) link: Link,
     pub(crate) declared: Arc<Declared>,
+    pub(crate) strays: Arc<Strays>,
     /// All subscriptions, so that closing can wait for them.
     pub(crate) running: TaskTracker,
     pub(crate) closing: CancellationToken,
@@ -43,6 +45,7 @@ pub(crate) async fn subscribe(
     let session = subscriber.link.session(patience).await?;
     let epoch = Epoch::begin(session.clone(), &queue, prefetch, keep.clone()).await;
     let epoch = epoch.map_err(|error| error::of_queue(&error, &queue, &session.address))?;
+    subscriber.strays.look_for(&queue);
     let (items, taken) = mpsc::channel(prefetch.get().into());
     let stop = CancellationToken::new();
     let subscription = Subscription {
@@ -112,6 +115,7 @@ impl Subscription {
             match self.begin(&session).await {
                 Ok(epoch) => {
                     self.failures = 0;
+                    self.subscriber.strays.look_for(&self.queue);
                     return epoch;
                 }
                 Err(error) => {

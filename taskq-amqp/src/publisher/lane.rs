@@ -38,6 +38,10 @@ const CLOSING: Duration = Duration::from_secs(5);
 /// So many messages without a word from the server and without anybody waiting are let go of, with their channel.
 const MAX_ABANDONED: usize = 256;
 
+/// How long a message waits for its confirm until it goes again by another channel, at first and at most. RabbitMQ 3.10
+/// never confirms what a channel has sent to a quorum queue whose leader stood still and was replaced.
+const SILENCE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(60));
+
 /// What letting go of a silent channel may take.
 const LETTING_GO: Duration = Duration::from_millis(100);
 
@@ -65,6 +69,8 @@ pub(super) struct Lane {
     /// So many of the next messages were in a channel that the server closed over one of them: they go one by one, and
     /// the one that is at fault goes down alone.
     suspects: usize,
+    /// How long a message waits for its confirm until the channel is given up: longer each time, until one comes.
+    silence: Duration,
     /// Not later than the first moment at which something is to be done without anything having happened.
     alarm: Option<Instant>,
     /// Whether more messages may come.
@@ -89,6 +95,7 @@ impl Lane {
             parked: Vec::new(),
             window: Window::default(),
             suspects: 0,
+            silence: SILENCE.0,
             alarm: None,
             is_accepting: true,
             ends_at: None,
@@ -186,7 +193,7 @@ impl Lane {
                         // Not here: the other messages go on.
                         drop(tokio::spawn(session.clone().probe()));
                     }
-                    if self.window.abandoned() >= MAX_ABANDONED {
+                    if self.window.abandoned() >= MAX_ABANDONED || state == Line::Open && self.is_too_silent() {
                         self.give_up(session, channel).await;
                         return Ending::Lost;
                     }
@@ -194,6 +201,10 @@ impl Lane {
             }
         }
         Ending::Done
+    }
+
+    fn is_too_silent(&self) -> bool {
+        self.window.oldest().is_some_and(|oldest| oldest.elapsed() >= self.silence)
     }
 
     fn begin_end(&mut self) {
@@ -247,6 +258,7 @@ impl Lane {
         job.by_level = ticks.is_some();
         let body = job.body().clone();
         let confirming = async move { channel.basic_publish(exchange, key, MANDATORY, &body, properties).await?.await };
+        self.wake_by(Instant::now() + self.silence);
         self.window.insert(job, Box::pin(confirming));
     }
 
@@ -254,7 +266,15 @@ impl Lane {
         self.suspects = self.suspects.saturating_sub(1);
         let queue = job.queue.clone();
         match verdict {
-            Verdict::Confirmed => job.finish(Ok(())),
+            Verdict::Confirmed => {
+                self.silence = SILENCE.0;
+                job.finish(Ok(()));
+            }
+            Verdict::Nacked if job.origin == Origin::Caller && !job.by_level => self.park(job),
+            // An earlier copy of it may be in a queue that was there then.
+            Verdict::Returned | Verdict::Nacked if job.is_maybe_taken => {
+                job.finish(Err(BrokerError::Unconfirmed { queue }));
+            }
             Verdict::Returned if job.by_level => {
                 let message = format!(
                     "the message for queue `{queue}` found no delay queue; did somebody delete `taskq.v1.delay.*`?"
@@ -263,7 +283,6 @@ impl Lane {
             }
             Verdict::Returned => job.finish(Err(BrokerError::Unroutable { queue })),
             Verdict::Nacked if job.by_level => job.finish(Err(BrokerError::Nacked { queue })),
-            Verdict::Nacked if job.origin == Origin::Caller => self.park(job),
             Verdict::Nacked => job.finish(Err(BrokerError::Full { queue })),
         }
     }
@@ -301,7 +320,8 @@ impl Lane {
         }
         let deadlines = self.waiting.iter().chain(self.window.jobs()).map(|job| job.deadline);
         let parked = self.parked.iter().map(|(until, job)| job.deadline.min(*until));
-        self.alarm = deadlines.chain(parked).chain(self.ends_at).min();
+        let silence = self.window.oldest().map(|oldest| oldest + self.silence);
+        self.alarm = deadlines.chain(parked).chain(silence).chain(self.ends_at).min();
         unanswered
     }
 
@@ -345,9 +365,10 @@ impl Lane {
         }
     }
 
-    /// Lets go of a channel on which the server says nothing about too many messages.
+    /// Lets go of a channel on which the server says nothing about a message for too long, or about too many.
     async fn give_up(&mut self, session: &Session, channel: &Channel) {
-        tracing::warn!(messages = self.window.len(), "no confirmation of many messages: using another channel");
+        tracing::warn!(messages = self.window.len(), "no confirmation for too long: using another channel");
+        self.silence = (self.silence * 2).min(SILENCE.1);
         let lost = self.window.drain();
         self.again(lost);
         // It is the silent server that would have to answer, while messages wait here whose time runs out.

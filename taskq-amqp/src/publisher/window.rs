@@ -14,6 +14,7 @@ use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, Wake, Waker},
+    time::Instant,
 };
 use taskq_core::TaskId;
 
@@ -71,6 +72,7 @@ struct Slot {
     state: State,
     /// Order of handing over.
     serial: u64,
+    since: Instant,
     id: TaskId,
     bytes: usize,
     /// `None` once nobody waits for it any more.
@@ -125,7 +127,8 @@ impl Window {
             Some(slot) => slot.waker.clone(),
             None => Arc::new(Place { key, line: self.line.clone() }).into(),
         };
-        let slot = Slot { waker, state: State::Confirming(confirming), serial, id: id.clone(), bytes, job: Some(job) };
+        let (state, since) = (State::Confirming(confirming), Instant::now());
+        let slot = Slot { waker, state, serial, since, id: id.clone(), bytes, job: Some(job) };
         match self.slots.get_mut(key) {
             Some(place) => *place = slot,
             None => self.slots.push(slot),
@@ -205,6 +208,11 @@ impl Window {
 
     pub(super) fn jobs(&self) -> impl Iterator<Item = &Job> {
         self.slots.iter().filter_map(|slot| slot.job.as_ref())
+    }
+
+    /// When the message was handed over that has waited longest, of those that somebody waits for.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        self.slots.iter().filter(|slot| slot.job.is_some()).map(|slot| slot.since).min()
     }
 
     /// Messages in the window that nobody waits for any more.

@@ -74,6 +74,59 @@ pub(crate) async fn a_claim_that_is_held_outlasts_its_lease(harness: &impl Resul
     Ok(())
 }
 
+/// A mark keeps copies of a message away from a run that needs no claim, and gives way to the message itself.
+pub(crate) async fn a_mark_keeps_copies_away_and_gives_way_to_the_message_itself(
+    harness: &impl ResultsHarness,
+) -> CaseResult {
+    let results = harness.connect().await;
+    needs_claims(&results).await?;
+    let run = run(1);
+    let mut marking = bid(&run, "runner");
+    marking.mark = Some(TTL);
+    let mark = claimed(&results, &marking).await?;
+    match results.claim(&bid(&run, "copy")).await? {
+        Some(ClaimAnswer::Elsewhere { lease }) => ensure!(!lease.is_zero(), "a mark that holds for no time"),
+        answer => return unexpected(answer),
+    }
+    let mut again = bid(&run, "next");
+    again.taken_back = true;
+    let claim = claimed(&results, &again).await?;
+    match results.claim(&bid(&run, "runner")).await? {
+        Some(ClaimAnswer::Elsewhere { .. }) => {}
+        answer => return unexpected(answer),
+    }
+    drop((claim, mark));
+    Ok(())
+}
+
+/// Whoever has marked a run may claim it, and a mark that has ended or was given back keeps nobody away.
+pub(crate) async fn a_mark_becomes_a_claim_or_ends_and_counts_for_nothing(harness: &impl ResultsHarness) -> CaseResult {
+    let results = harness.connect().await;
+    needs_claims(&results).await?;
+    let first = run(1);
+    let mut marking = bid(&first, "runner");
+    marking.mark = Some(TTL);
+    let mark = claimed(&results, &marking).await?;
+    let claim = claimed(&results, &bid(&first, "runner")).await?;
+    let mut again = bid(&first, "next");
+    again.taken_back = true;
+    match results.claim(&again).await? {
+        Some(ClaimAnswer::Elsewhere { .. }) => {}
+        answer => return unexpected(answer),
+    }
+    drop((mark, claim));
+    let second = run(1);
+    let mut marking = bid(&second, "runner");
+    marking.mark = Some(Duration::from_millis(50));
+    let ending = claimed(&results, &marking).await?;
+    match free(&results, &bid(&second, "copy")).await? {
+        ClaimAnswer::Run(claim) => claim.give_back().await?,
+        answer => return unexpected(Some(answer)),
+    }
+    drop(ending);
+    Ok(())
+}
+
 /// A run whose verdict was carried out is not run again, nor is an attempt before it; the next one is.
 pub(crate) async fn what_was_carried_out_is_not_run_again(harness: &impl ResultsHarness) -> CaseResult {
     let (one, other) = (harness.connect().await, harness.connect().await);

@@ -186,7 +186,7 @@ impl KiqError {
             BrokerError::Full { queue } => KiqError::QueueFull { task, queue },
             BrokerError::Nacked { queue } => KiqError::Nacked { task, queue },
             BrokerError::Blocked { reason } => KiqError::Blocked { task, reason },
-            BrokerError::Unconfirmed { .. } => KiqError::Unknown { task, id: id.clone() },
+            BrokerError::Unconfirmed { .. } => KiqError::Unknown { task, id: id.clone().maybe_sent() },
             BrokerError::Unsupported { what } => KiqError::Unsupported { task, what },
             source => KiqError::Broker { task, source },
         }

@@ -1,14 +1,16 @@
 //! Whether a delivery may run.
 
 use super::{
+    doubt::Doubt,
     patience::Patience,
-    process::Processor,
+    process::{Arrival, Processor},
     slot::Slot,
-    standing::{Footing, Standing},
+    standing::Standing,
 };
 use crate::{
     claims::ClaimAnswer,
     clock::UnixMillis,
+    defaults::COPY_WAIT,
     error::{BoxError, ResultError},
     message::Message,
     record::ResultRecord,
@@ -26,13 +28,8 @@ pub(super) enum Admission<'a> {
 impl Processor {
     /// Looks at name and times, and asks the result store about a delivery that may have run before. `by` is when it must
     /// have started.
-    pub(super) async fn admit(
-        &self,
-        mut message: Arc<Message>,
-        footing: Footing,
-        slot: &mut Slot,
-        by: Instant,
-    ) -> Admission<'_> {
+    pub(super) async fn admit(&self, arrival: Arrival, slot: &mut Slot) -> Admission<'_> {
+        let Arrival { mut message, doubt, footing, by } = arrival;
         let Some(def) = self.app.task(&message.task).copied() else {
             return Admission::Refuse(message, None, Refusal::UnknownTask);
         };
@@ -40,12 +37,14 @@ impl Processor {
         if message.retry < def.config.retry {
             Arc::make_mut(&mut message).retry = def.config.retry;
         }
-        let mut standing = Standing::new(self, &message, footing);
+        let mut standing = Standing::new(self, &message, footing, self.limit_of(&def.config));
         // First of all: a run that is under way elsewhere neither expires nor waits here.
-        if let Err(refusal) = self.permit(&message, &def.config, &mut standing, slot, by).await {
+        if let Err(refusal) = self.permit(&message, &def.config, doubt, &mut standing, slot, by).await {
             return Admission::Refuse(message, Some(def), refusal);
         }
-        match out_of_time(&message) {
+        let out_of_time = out_of_time(&message);
+        let is_early_copy = doubt == Doubt::Copy && self.app.results().is_some();
+        match out_of_time.or(is_early_copy.then_some(Refusal::Elsewhere(COPY_WAIT))) {
             None => Admission::Run(message, def, standing),
             Some(refusal) => {
                 standing.give_back().await;
@@ -60,13 +59,17 @@ impl Processor {
         &self,
         message: &Message,
         config: &TaskConfig,
+        doubt: Doubt,
         standing: &mut Standing<'_>,
         slot: &mut Slot,
         by: Instant,
     ) -> Result<(), Refusal> {
-        let is_doubtful = message.republished || message.check || message.attempt > 1 || message.round > 0;
-        if !is_doubtful && standing.has_footing() || cfg!(taskq_bug = "no_dedupe") {
+        if doubt == Doubt::None && standing.is_trusted() || cfg!(taskq_bug = "no_dedupe") {
             return Ok(());
+        }
+        standing.bid.taken_back = doubt == Doubt::TakenBack;
+        if doubt == Doubt::None && standing.has_footing() {
+            standing.want_mark();
         }
         let mut patience = Patience::new(&self.interrupt);
         loop {

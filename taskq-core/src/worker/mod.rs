@@ -7,6 +7,7 @@
 //! Deciding is pure (`retry`); of these stages only `admit` asks the result store, and only `settle` writes.
 
 mod admit;
+mod doubt;
 mod embedded;
 mod execute;
 #[cfg(feature = "worker-main")]

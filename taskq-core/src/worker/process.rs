@@ -2,6 +2,7 @@
 
 use super::{
     admit::Admission,
+    doubt::Doubt,
     running::{Running, Seat},
     settle::{Settling, Subject},
     slot::Slot,
@@ -21,7 +22,7 @@ use crate::{
     queue::QueueSpec,
     retry::{Refusal, decide, decide_refusal},
     status::Step,
-    task::{Ack, Exec, TaskDef},
+    task::{Ack, Exec, TaskConfig, TaskDef},
     trace::TraceContext,
 };
 use std::{sync::Arc, time::Duration};
@@ -56,12 +57,12 @@ pub(super) struct Source {
 }
 
 /// One message of a task in the worker's hands.
-struct Arrival {
-    message: Arc<Message>,
-    seat: Seat,
-    footing: Footing,
+pub(super) struct Arrival {
+    pub(super) message: Arc<Message>,
+    pub(super) doubt: Doubt,
+    pub(super) footing: Footing,
     /// When it must have started.
-    by: Instant,
+    pub(super) by: Instant,
 }
 
 impl Processor {
@@ -86,17 +87,18 @@ impl Processor {
             tracing::debug!(task.id = %message.id, "came again while it runs here: settled together");
             return;
         };
+        let doubt = Doubt::about(&message, redelivered);
         if redelivered && !message.republished {
             Arc::make_mut(&mut message).republished = true;
         }
         let span = span_of(&message, &source.queue);
-        let arrival = Arrival { message, seat, footing, by: received + START_LIMIT };
-        self.process_task(&source, arrival, slot).instrument(span).await;
+        let arrival = Arrival { message, doubt, footing, by: received + START_LIMIT };
+        self.process_task(&source, arrival, seat, slot).instrument(span).await;
     }
 
-    async fn process_task(&self, source: &Source, arrival: Arrival, mut slot: Slot) {
-        let Arrival { message, seat, footing, by } = arrival;
-        let (message, def, mut standing) = match self.admit(message, footing, &mut slot, by).await {
+    async fn process_task(&self, source: &Source, arrival: Arrival, seat: Seat, mut slot: Slot) {
+        let by = arrival.by;
+        let (message, def, mut standing) = match self.admit(arrival, &mut slot).await {
             Admission::Run(message, def, standing) => (message, def, standing),
             Admission::Refuse(message, def, refusal) => {
                 drop(slot);
@@ -118,6 +120,11 @@ impl Processor {
         // An outcome that comes late must not overwrite what another worker makes of the same run.
         let verdict = if standing.holds().await { verdict } else { Verdict::GiveBack };
         settling.carry_out(verdict, Some(standing)).await;
+    }
+
+    /// The limit of one run.
+    pub(super) fn limit_of(&self, config: &TaskConfig) -> Duration {
+        config.timeout.unwrap_or(self.task_timeout)
     }
 
     /// The run's context, with a slot for a plain `fn`; `None` if there was no such slot in time.

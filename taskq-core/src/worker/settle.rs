@@ -115,7 +115,8 @@ impl<'a> Settling<'a> {
         let Some(message) = self.subject.message() else { return };
         match (note, standing) {
             (Some(note), standing) => {
-                let standing = standing.unwrap_or_else(|| Standing::new(self.processor, message, Footing::default()));
+                let standing = standing
+                    .unwrap_or_else(|| Standing::new(self.processor, message, Footing::default(), Duration::ZERO));
                 let ttl = if note.ended { self.result_ttl() } else { CLAIM_TTL };
                 standing.carried_out(note.ended, ttl).await;
             }
@@ -178,6 +179,8 @@ impl<'a> Settling<'a> {
     async fn wait(&self, delay: Duration, until: WaitFor) -> Result<(), NotDurable> {
         let Some(message) = self.subject.message() else { return Ok(()) };
         let mut same = (**message).clone();
+        // By which those who take it see that it was put off.
+        same.eta.get_or_insert(UnixMillis::now() + delay);
         if until == WaitFor::NewerWorker {
             same.unknown += 1;
             let (waits, known) = (same.unknown, self.subject.def().is_some());
@@ -280,11 +283,11 @@ struct Note {
 /// What is to be noted once the verdict is durable. A task that is done needs no note: its record says as much, and the
 /// healthy path writes nothing else.
 fn note_of(verdict: &Verdict, standing: Option<&Standing<'_>>) -> Option<Note> {
-    let is_claimed = standing.is_some_and(Standing::is_claimed);
+    let is_noted = standing.is_some_and(Standing::is_noted);
     match verdict {
         Verdict::Retry { .. } => Some(Note { ended: false }),
         Verdict::DeadLetter(_) => Some(Note { ended: true }),
-        Verdict::Finish(_) if is_claimed => Some(Note { ended: true }),
+        Verdict::Finish(_) if is_noted => Some(Note { ended: true }),
         Verdict::Repeat(record) if matches!(record.end, End::Failed(_)) => Some(Note { ended: true }),
         Verdict::Finish(_) | Verdict::Repeat(_) | Verdict::Wait { .. } | Verdict::Forget | Verdict::GiveBack => None,
     }

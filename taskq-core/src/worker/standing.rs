@@ -1,16 +1,21 @@
 //! The right of one run to go on and to be carried out.
 //!
 //! A healthy first delivery has it by itself: the broker gives it to nobody else. When its connection is lost it has to
-//! claim it; a delivery that may have run before claims it before it begins.
+//! claim it; a delivery that may have run before claims it before it begins. A run that goes on leaves a mark, by which a
+//! copy of its message, sent after a lost confirm, learns of it.
 
 use super::{patience::Patience, process::Processor, pulse};
 use crate::{
     claims::{Bid, Claim, ClaimAnswer, RunId},
+    defaults::{START_LIMIT, TRUST},
     id::TaskId,
     message::Message,
 };
 use std::time::Duration;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
 
 /// What a delivery's right to run rests on before it is claimed: that the broker still counts on this process.
@@ -18,12 +23,18 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct Footing {
     connection: CancellationToken,
     standstills: u64,
+    since: Instant,
 }
 
 impl Footing {
     /// That of a delivery which has come just now.
     pub(super) fn new(connection: CancellationToken) -> Self {
-        Footing { connection, standstills: pulse::standstills() }
+        Footing { connection, standstills: pulse::standstills(), since: Instant::now() }
+    }
+
+    /// Until when no copy of the message can be running: whoever has one waits for longer before it begins.
+    fn trusted_until(&self) -> Instant {
+        self.since + TRUST
     }
 
     /// Whether the broker may have given the message to somebody else.
@@ -44,16 +55,27 @@ pub(super) struct Standing<'a> {
     processor: &'a Processor,
     pub(super) bid: Bid,
     claim: Option<Claim>,
+    /// Of a run that needs no claim.
+    mark: Option<Claim>,
+    /// For how long a mark may be needed.
+    lasts: Duration,
     footing: Footing,
     /// Held by a suspect, so that no other one runs beside it.
     pub(super) alone: Option<OwnedSemaphorePermit>,
 }
 
 impl<'a> Standing<'a> {
-    pub(super) fn new(processor: &'a Processor, message: &Message, footing: Footing) -> Self {
+    /// `limit` is that of the run.
+    pub(super) fn new(processor: &'a Processor, message: &Message, footing: Footing, limit: Duration) -> Self {
         let mut bid = Bid::new(RunId::of(message), "");
         bid.check = message.check;
-        Standing { processor, bid, claim: None, footing, alone: None }
+        let lasts = limit.saturating_add(START_LIMIT);
+        Standing { processor, bid, claim: None, mark: None, lasts, footing, alone: None }
+    }
+
+    /// From now on a mark is asked for, not a claim.
+    pub(super) fn want_mark(&mut self) {
+        self.bid.mark = Some(self.lasts);
     }
 
     /// Asks the result store for the right to run; `None` if it keeps no claims, or if there is no store.
@@ -66,22 +88,40 @@ impl<'a> Standing<'a> {
     }
 
     pub(super) fn hold(&mut self, claim: Claim) {
-        self.claim = Some(claim);
+        match self.bid.mark {
+            Some(_) => self.mark = Some(claim),
+            None => self.claim = Some(claim),
+        }
     }
 
     pub(super) fn has_footing(&self) -> bool {
         !self.footing.is_lost()
     }
 
-    pub(super) fn is_claimed(&self) -> bool {
-        self.claim.is_some()
+    /// Whether the run began, or is to begin, so soon after its delivery that a copy of its message cannot.
+    pub(super) fn is_trusted(&self) -> bool {
+        self.has_footing() && Instant::now() < self.footing.trusted_until()
+    }
+
+    /// Whether the store knows of the run.
+    pub(super) fn is_noted(&self) -> bool {
+        self.claim.is_some() || self.mark.is_some()
     }
 
     /// Resolves when another worker has the run, which must then end here. Cancel safe: what was asked for and not heard
     /// is asked for again.
     pub(super) async fn lost(&mut self) {
         if self.claim.is_none() {
-            self.footing.connection.cancelled().await;
+            let connection = self.footing.connection.clone();
+            let goes_on = tokio::select! {
+                biased;
+                () = connection.cancelled() => true,
+                goes_on = self.leave_mark() => goes_on,
+            };
+            if !goes_on {
+                return;
+            }
+            connection.cancelled().await;
             if !self.claim_now().await {
                 return;
             }
@@ -90,6 +130,16 @@ impl<'a> Standing<'a> {
             Some(claim) => claim.lost().await,
             None => std::future::pending().await,
         }
+    }
+
+    /// Marks a run that goes on for longer than it is trusted to be the only one. `false` if another worker has it.
+    async fn leave_mark(&mut self) -> bool {
+        if self.mark.is_some() {
+            return true;
+        }
+        sleep_until(self.footing.trusted_until()).await;
+        self.want_mark();
+        self.secure().await
     }
 
     /// Whether what was decided may be carried out here. Waits while the store cannot be asked.
@@ -116,18 +166,24 @@ impl<'a> Standing<'a> {
 
     /// Claims a run that has begun. `false` if another worker has it.
     async fn claim_now(&mut self) -> bool {
+        self.bid.mark = None;
+        self.secure().await
+    }
+
+    /// Asks until there is an answer, for a run that has begun. `false` if another worker has it.
+    async fn secure(&mut self) -> bool {
         // It has begun: there is nothing to be said about running it alone.
         self.bid.alone = true;
         let mut patience = Patience::new(&self.processor.interrupt);
         loop {
             match self.ask().await {
                 Ok(Some(ClaimAnswer::Run(claim))) => {
-                    self.claim = Some(claim);
+                    self.hold(claim);
                     return true;
                 }
                 Ok(None) => return true,
                 Ok(Some(answer)) => {
-                    tracing::warn!(?answer, "the run was lost with its connection; its outcome is not used");
+                    tracing::warn!(?answer, "the run is another worker's by now; its outcome is not used");
                     return false;
                 }
                 Err(error) => {
@@ -150,7 +206,7 @@ impl<'a> Standing<'a> {
     }
 
     pub(super) async fn give_back(self) {
-        let Some(claim) = self.claim else { return };
+        let Some(claim) = self.claim.or(self.mark) else { return };
         if let Err(error) = claim.give_back().await {
             tracing::debug!(error = &error as &dyn std::error::Error, "the claim was not given back; its lease ends");
         }

@@ -18,7 +18,7 @@ use std::{
     },
     time::Duration,
 };
-use taskq::{Call, Kiq, KiqError, Task, TaskConfig, prelude::*};
+use taskq::{Call, Kiq, KiqError, Task, TaskConfig, TaskId, prelude::*};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::Semaphore,
@@ -150,13 +150,13 @@ impl Publisher {
         let number = self.sent.fetch_add(1, Ordering::Relaxed);
         let tag = format!("{}-{number}", self.process);
         self.ledger.note(Event::Submit { tag: tag.clone(), plan });
-        let chosen = plan.own_id.then(|| tag.clone());
+        let chosen = plan.own_id.then(|| TaskId::from(&tag));
         let answer = match self.send(&tag, plan, chosen).await {
             // What the library says to do about it.
             Err(error @ KiqError::Unknown { .. }) => {
                 self.note_error(&tag, &error);
                 let KiqError::Unknown { id, .. } = error else { return };
-                self.send(&tag, plan, Some(id.to_string())).await
+                self.send(&tag, plan, Some(id)).await
             }
             answer => answer,
         };
@@ -179,7 +179,7 @@ impl Publisher {
         });
     }
 
-    async fn send(&self, tag: &str, plan: Plan, id: Option<String>) -> Result<TaskHandle<String>, KiqError> {
+    async fn send(&self, tag: &str, plan: Plan, id: Option<TaskId>) -> Result<TaskHandle<String>, KiqError> {
         let tag = || tag.to_owned();
         match plan.kind {
             Kind::Quick | Kind::Nowhere => self.kiq(pass.kiq(tag(), 0), plan, id).await,
@@ -198,7 +198,7 @@ impl Publisher {
         }
     }
 
-    async fn kiq<T: Task>(&self, kiq: Kiq<T>, plan: Plan, id: Option<String>) -> Result<TaskHandle<String>, KiqError> {
+    async fn kiq<T: Task>(&self, kiq: Kiq<T>, plan: Plan, id: Option<TaskId>) -> Result<TaskHandle<String>, KiqError> {
         let kiq = kiq.queue(plan.queue.name()).on(&self.app).within("12s");
         let kiq = match id {
             Some(id) => kiq.task_id(id),
