@@ -173,8 +173,8 @@ macro_rules! __results_cases {
                 the_owner_of_a_claim_may_ask_again
                 a_claim_that_is_given_back_is_free
                 a_claim_that_is_held_outlasts_its_lease
-                a_mark_keeps_copies_away_and_gives_way_to_the_message_itself
-                a_mark_becomes_a_claim_or_ends_and_counts_for_nothing
+                a_mark_keeps_copies_away_until_its_run_ends
+                a_look_tells_of_claims_and_ends_and_claims_nothing
                 what_was_carried_out_is_not_run_again
                 a_run_without_a_claim_can_be_noted_as_carried_out
                 nothing_is_noted_while_another_holds_the_claim

@@ -8,7 +8,7 @@ use std::{
 };
 use taskq_conformance::{NotPassed, RESULTS_CASES, ResultsHarness, check_results};
 use taskq_core::{
-    Bid, BoxFuture, ClaimAnswer, End, InMemoryResults, ResultBackend, ResultError, ResultRecord, Step, TaskId,
+    Bid, BoxFuture, ClaimAnswer, End, InMemoryResults, Mark, ResultBackend, ResultError, ResultRecord, Step, TaskId,
     defaults::CLAIM_LEASE,
 };
 
@@ -60,10 +60,14 @@ enum Fault {
     ClaimsWhatHasEnded,
     /// A second submission is taken for a repetition.
     TakesNoNewSubmission,
-    /// A mark is as good as a claim.
-    TakesMarksForClaims,
-    /// A claim is worth no more than a mark.
-    TakesClaimsForMarks,
+    /// A mark is not kept.
+    ForgetsMarks,
+    /// A mark never ends.
+    KeepsMarks,
+    /// A mark keeps the message itself away too.
+    TakesOriginalsForCopies,
+    /// A look is a claim.
+    ClaimsByLooking,
     /// It keeps no claims.
     DoesNotClaim,
 }
@@ -167,8 +171,8 @@ impl ResultBackend for Broken {
             }
             Fault::SeparatesAttempts => bid.run.task = format!("{}-{}", bid.run.task, bid.run.attempt).as_str().into(),
             Fault::TakesNoNewSubmission => bid.check = false,
-            Fault::TakesMarksForClaims => bid.mark = None,
-            Fault::TakesClaimsForMarks => bid.mark = Some(Duration::from_secs(60)),
+            Fault::TakesOriginalsForCopies => bid.original = false,
+            Fault::ClaimsByLooking => bid.look = false,
             // It is nobody's any more: whoever has it cannot give it back.
             Fault::KeepsWhatIsGivenBack => bid.owner = format!("{}'s ghost", bid.owner).into(),
             _ => {}
@@ -182,6 +186,16 @@ impl ResultBackend for Broken {
                 std::mem::forget(results.claim(&bid).await?);
             }
             Ok(answer)
+        })
+    }
+
+    fn mark<'a>(&'a self, id: &'a TaskId) -> BoxFuture<'a, Result<Option<Mark>, ResultError>> {
+        let results = if self.is(Fault::ForgetsMarks) { InMemoryResults::new() } else { self.results.clone() };
+        Box::pin(async move {
+            if self.is(Fault::KeepsMarks) {
+                std::mem::forget(results.mark(id).await?);
+            }
+            results.mark(id).await
         })
     }
 
@@ -249,13 +263,10 @@ const NOTICED: &[(&str, &[Fault])] = &[
     ("claims::a_claim_that_is_given_back_is_free", &[Fault::KeepsWhatIsGivenBack]),
     ("claims::a_claim_that_is_held_outlasts_its_lease", &[Fault::ClaimsForAll]),
     (
-        "claims::a_mark_keeps_copies_away_and_gives_way_to_the_message_itself",
-        &[Fault::ClaimsForAll, Fault::TakesMarksForClaims],
+        "claims::a_mark_keeps_copies_away_until_its_run_ends",
+        &[Fault::ForgetsMarks, Fault::KeepsMarks, Fault::TakesOriginalsForCopies],
     ),
-    (
-        "claims::a_mark_becomes_a_claim_or_ends_and_counts_for_nothing",
-        &[Fault::TakesMarksForClaims, Fault::TakesClaimsForMarks],
-    ),
+    ("claims::a_look_tells_of_claims_and_ends_and_claims_nothing", &[Fault::ClaimsByLooking, Fault::ClaimsForAll]),
     ("claims::what_was_carried_out_is_not_run_again", &[Fault::ForgetsWhatWasDone]),
     ("claims::a_run_without_a_claim_can_be_noted_as_carried_out", &[Fault::ForgetsWhatWasDone]),
     ("claims::nothing_is_noted_while_another_holds_the_claim", &[Fault::NotesForAnybody]),

@@ -62,12 +62,11 @@ pub struct Bid {
     pub alone: bool,
     /// The caller chose the id: if the task has ended and nothing of it is kept, this is a new submission.
     pub check: bool,
-    /// For a run that needs no claim, because the broker gives its message to nobody else: it wants only to be found by
-    /// copies of its message, for so long at most. The claim that is given is not renewed, and gives way to a bid that is
-    /// [`taken_back`](Bid::taken_back).
-    pub mark: Option<Duration>,
-    /// The broker had given the very message to somebody else, and has taken it back.
-    pub taken_back: bool,
+    /// The message is no copy: a [`Mark`] says nothing about it, for whoever has marked the run had this message, and has
+    /// lost it.
+    pub original: bool,
+    /// Nothing is claimed: the run needs no claim, and wants to know whether anybody has one.
+    pub look: bool,
 }
 
 impl Bid {
@@ -79,7 +78,7 @@ impl Bid {
     /// assert!(!Bid::new(run, "worker-1").alone);
     /// ```
     pub fn new(run: RunId, owner: impl Into<Arc<str>>) -> Self {
-        Bid { run, owner: owner.into(), alone: false, check: false, mark: None, taken_back: false }
+        Bid { run, owner: owner.into(), alone: false, check: false, original: false, look: false }
     }
 }
 
@@ -103,10 +102,12 @@ impl Bid {
 pub enum ClaimAnswer {
     /// It may run here, while the claim is held.
     Run(Claim),
+    /// Nobody has it: the answer to a bid that only [looks](Bid::look).
+    Free,
     /// An earlier start of it ended without a word. It may run if nothing else of doubtful past runs beside it in the
     /// same process ([`Bid::alone`]), so that the next such end is known to be its own.
     Suspect,
-    /// Another worker runs it, or the attempt before it.
+    /// Another worker runs it, or the attempt before it. Of a marked run too, if the bid is for a copy.
     Elsewhere {
         /// How long that worker's claim holds if it is not renewed.
         lease: Duration,
@@ -296,5 +297,49 @@ impl Claim {
 impl fmt::Debug for Claim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Claim").field("is_lost", &self.is_lost()).finish_non_exhaustive()
+    }
+}
+
+/// That a run goes on which needs no claim, for as long as this value lives.
+///
+/// The broker gives a message to one worker at a time. But its publisher may have sent it twice, and whoever is given the
+/// second one has to learn of the first.
+///
+/// ```
+/// # use taskq::{Bid, ClaimAnswer, InMemoryResults, ResultBackend, RunId};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), taskq::ResultError> {
+/// let results = InMemoryResults::new();
+/// let run = RunId { task: "order-17".into(), round: 0, attempt: 1 };
+/// let mark = results.mark(&run.task).await?;
+/// let copy = Bid::new(run, "worker-2");
+/// assert!(matches!(results.claim(&copy).await?, Some(ClaimAnswer::Elsewhere { .. })));
+/// drop(mark);
+/// assert!(matches!(results.claim(&copy).await?, Some(ClaimAnswer::Run(_))));
+/// # Ok(()) }
+/// ```
+#[must_use = "a mark ends when it is dropped"]
+pub struct Mark {
+    _kept: Box<dyn Send + Sync>,
+}
+
+impl Mark {
+    /// A mark that ends when `kept` is dropped.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// let kept = Arc::new("order-17");
+    /// let mark = taskq::Mark::new(kept.clone());
+    /// drop(mark);
+    /// assert_eq!(Arc::strong_count(&kept), 1);
+    /// ```
+    pub fn new(kept: impl Send + Sync + 'static) -> Self {
+        Mark { _kept: Box::new(kept) }
+    }
+}
+
+impl fmt::Debug for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mark").finish_non_exhaustive()
     }
 }

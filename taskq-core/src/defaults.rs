@@ -11,6 +11,7 @@
 //! | deliveries held per queue | at most twice the concurrency |
 //! | a delivery that has not started is given back after | 60 s |
 //! | how long a result is kept | 24 h |
+//! | a result that the store does not take is held for | 60 s, then kept in the task's queue |
 //! | largest body, largest result | 1 MiB |
 //! | labels of one task, all together | 32 KiB |
 //! | messages held by the in-memory broker, per queue | 10,000 |
@@ -39,6 +40,9 @@ pub const CONCURRENCY: usize = 100;
 pub const START_LIMIT: Duration = Duration::from_secs(60);
 /// How long a result is kept.
 pub const RESULT_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long a result that the store does not take is held; after that it is kept in the task's own queue until the store
+/// takes it, so that work goes on.
+pub const RESULT_PATIENCE: Duration = Duration::from_secs(60);
 /// Largest encoded arguments of a task, in bytes.
 pub const MAX_BODY: usize = 1024 * 1024;
 /// Largest encoded result of a task, in bytes.

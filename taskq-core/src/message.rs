@@ -103,7 +103,7 @@ pub struct Message {
     pub round: u32,
     /// The caller chose the id: a worker looks for a result under it before it runs the task.
     pub check: bool,
-    /// A copy of this message may have been delivered before: a worker claims the run before it begins it.
+    /// Its publisher sent it again because it heard no confirm: an earlier copy may be running, or may have run.
     pub republished: bool,
     /// Whether the task's steps are written to the result backend.
     pub track: bool,

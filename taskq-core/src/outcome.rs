@@ -142,4 +142,6 @@ pub enum WaitFor {
     NewerWorker,
     /// The end of its run in another worker.
     OtherWorker,
+    /// The result store, which does not answer.
+    Store,
 }

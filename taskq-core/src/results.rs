@@ -2,7 +2,7 @@
 
 use crate::{
     BoxFuture,
-    claims::{Bid, ClaimAnswer},
+    claims::{Bid, ClaimAnswer, Mark},
     error::ResultError,
     id::TaskId,
     record::ResultRecord,
@@ -268,6 +268,27 @@ pub trait ResultBackend: Send + Sync + 'static {
         Box::pin(async { Ok(None) })
     }
 
+    /// Notes that a worker runs the task which needs no claim for it, until the mark is dropped: a bid for a copy of its
+    /// message is answered with [`ClaimAnswer::Elsewhere`] meanwhile. Resolves when it is noted. `None` where nothing is
+    /// claimed.
+    ///
+    /// ```
+    /// # use taskq::{InMemoryResults, ResultBackend, TaskId};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), taskq::ResultError> {
+    /// let results = InMemoryResults::new();
+    /// let mark = results.mark(&TaskId::from("order-17")).await?;
+    /// assert!(mark.is_some());
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ResultError::Store`] if the store cannot be asked.
+    fn mark<'a>(&'a self, id: &'a TaskId) -> BoxFuture<'a, Result<Option<Mark>, ResultError>> {
+        let _ = id;
+        Box::pin(async { Ok(None) })
+    }
+
     /// Notes for `ttl` that what was decided after the run has been carried out, and ends the owner's claim, if there is
     /// one: a message of this run that comes again is acknowledged and nothing else. Without effect while another owner
     /// holds a claim. `ended` says that the task has ended with this run.
@@ -354,6 +375,9 @@ impl<R: ResultBackend + ?Sized> ResultBackend for Arc<R> {
     }
     fn claim<'a>(&'a self, bid: &'a Bid) -> BoxFuture<'a, Result<Option<ClaimAnswer>, ResultError>> {
         (**self).claim(bid)
+    }
+    fn mark<'a>(&'a self, id: &'a TaskId) -> BoxFuture<'a, Result<Option<Mark>, ResultError>> {
+        (**self).mark(id)
     }
     fn carried_out<'a>(&'a self, bid: &'a Bid, ended: bool, ttl: Duration) -> BoxFuture<'a, Result<(), ResultError>> {
         (**self).carried_out(bid, ended, ttl)

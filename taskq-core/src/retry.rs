@@ -13,6 +13,9 @@ use crate::{
 use bytes::Bytes;
 use std::time::Duration;
 
+/// How long a delivery that cannot be asked about is put off.
+const NO_ANSWER_DELAY: Duration = Duration::from_secs(10);
+
 /// Why a delivery was not run.
 #[derive(Debug)]
 pub(crate) enum Refusal {
@@ -26,6 +29,8 @@ pub(crate) enum Refusal {
     Ended(Box<ResultRecord>),
     /// Another worker has it, at least for this long.
     Elsewhere(Duration),
+    /// Whether it has run cannot be asked.
+    NoAnswer,
     /// It ran before, and what was decided then has been done.
     CarriedOut,
     /// So many starts of it ended without a word that it is not started again.
@@ -45,6 +50,7 @@ pub(crate) fn decide_refusal(refusal: Refusal, message: Option<&Message>, now: U
         Refusal::Expired => Verdict::Finish(End::Expired),
         Refusal::Early(eta) => Verdict::Wait { delay: now.until(eta), until: WaitFor::Eta },
         Refusal::Elsewhere(lease) => Verdict::Wait { delay: lease, until: WaitFor::OtherWorker },
+        Refusal::NoAnswer => Verdict::Wait { delay: NO_ANSWER_DELAY, until: WaitFor::Store },
         Refusal::CarriedOut => Verdict::Forget,
         Refusal::Ended(record) => Verdict::Repeat(record),
         Refusal::NoTurn => Verdict::GiveBack,

@@ -5,6 +5,7 @@
 use crate::{
     link::COMMAND_LIMIT,
     live::Shared,
+    marks,
     operations::{decoded, millis},
     trouble::Trouble,
 };
@@ -27,23 +28,21 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 const NOTES: &str = "
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local kept = redis.call('HMGET', KEYS[1], 'round', 'attempt', 'owner', 'until', 'silent', 'carried', 'ended', 'contested',
-  'marked')
+local kept = redis.call('HMGET', KEYS[1], 'round', 'attempt', 'owner', 'until', 'silent', 'carried', 'ended', 'contested')
 local notes = {
   round = tonumber(kept[1] or 0), attempt = tonumber(kept[2] or 0), owner = kept[3] or '', held_until = tonumber(kept[4] or 0),
   silent = tonumber(kept[5] or 0), carried = tonumber(kept[6] or 0), ended = kept[7] == '1',
-  contested = kept[8] == '1', marked = kept[9] == '1',
+  contested = kept[8] == '1',
 }
 local function keep(ttl)
   redis.call('HSET', KEYS[1], 'round', notes.round, 'attempt', notes.attempt, 'owner', notes.owner, 'until', notes.held_until,
     'silent', notes.silent, 'carried', notes.carried, 'ended', notes.ended and '1' or '0',
-    'contested', notes.contested and '1' or '0', 'marked', notes.marked and '1' or '0')
+    'contested', notes.contested and '1' or '0')
   redis.call('PEXPIRE', KEYS[1], ttl)
 end
 ";
 
-/// Keys: notes, record. Arguments: round, attempt, owner, lease, time to live, alone, check, most silent ends, whether it
-/// is but a mark, and whether the message was taken back from whoever had it before.
+/// Keys: notes, record. Arguments: round, attempt, owner, lease, time to live, alone, check, most silent ends, look.
 /// Answers with a word, a number, and the record if there is one.
 const BID: &str = "
 local round, attempt, owner = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
@@ -53,9 +52,6 @@ if round > notes.round or (ARGV[7] == '1' and notes.ended and not record) then
   notes = {round = round, attempt = 0, owner = '', held_until = 0, silent = 0, carried = 0, ended = false}
 end
 if notes.carried >= attempt or notes.attempt > attempt then return {'carried_out', 0, record} end
-if notes.marked and notes.owner ~= owner and (ARGV[10] == '1' or notes.held_until <= now) then
-  notes.owner, notes.marked = '', false
-end
 local is_anothers = notes.owner ~= '' and notes.owner ~= owner
 -- Before any record is looked at: what follows the end is being done there.
 if is_anothers and notes.held_until > now then return {'elsewhere', notes.held_until - now, record} end
@@ -67,6 +63,7 @@ if is_anothers and not notes.contested then
   keep(ARGV[5])
   return {'elsewhere', notes.held_until - now, record}
 end
+if ARGV[9] == '1' then return {'free', 0, record} end
 if is_anothers then
   notes.silent = notes.silent + 1
   notes.owner = ''
@@ -81,7 +78,6 @@ elseif notes.silent > 0 and ARGV[6] ~= '1' then
   answer = 'suspect'
 else
   notes.owner, notes.held_until, notes.contested = owner, now + tonumber(ARGV[4]), false
-  notes.marked = ARGV[9] == '1'
 end
 keep(ARGV[5])
 return {answer, notes.silent, record}
@@ -121,13 +117,11 @@ pub(crate) async fn claim(shared: Arc<Shared>, handle: Handle, bid: Bid) -> Resu
         "elsewhere" => return Ok(ClaimAnswer::Elsewhere { lease: Duration::from_millis(number) }),
         _ => {}
     }
-    let claim = (word == "run").then(|| match bid.mark {
-        Some(_) => Marked::claim(shared, handle, &bid),
-        None => Held::claim(shared, handle, &bid, asked),
-    });
+    let claim = (word == "run").then(|| Held::claim(shared.clone(), handle, &bid, asked));
     let record = record.map(|bytes| decoded(&bid.run.task, &bytes)).transpose();
     match (record.map(|record| record.filter(|record| record.round >= bid.run.round)), claim) {
-        (Ok(None), Some(claim)) => Ok(ClaimAnswer::Run(claim)),
+        (Ok(None), Some(claim)) => unless_marked(&shared, &bid, claim).await,
+        (Ok(None), None) if word == "free" => Ok(ClaimAnswer::Free),
         (Ok(None), None) if word == "suspect" => Ok(ClaimAnswer::Suspect),
         (Ok(None), None) => Ok(ClaimAnswer::Poison { silent: u32::try_from(number).unwrap_or(u32::MAX) }),
         (ended, claim) => {
@@ -139,6 +133,15 @@ pub(crate) async fn claim(shared: Arc<Shared>, handle: Handle, bid: Bid) -> Resu
     }
 }
 
+/// A copy is not run while a run goes on that needs no claim.
+async fn unless_marked(shared: &Shared, bid: &Bid, claim: Claim) -> Result<ClaimAnswer, ResultError> {
+    if bid.original || !marks::is_marked(shared, &bid.run.task).await.map_err(|trouble| shared.error(trouble))? {
+        return Ok(ClaimAnswer::Run(claim));
+    }
+    claim.give_back().await?;
+    Ok(ClaimAnswer::Elsewhere { lease: CLAIM_LEASE })
+}
+
 async fn ask(shared: &Shared, bid: &Bid) -> Result<(String, u64, Option<Vec<u8>>), Trouble> {
     let run = &bid.run;
     let mut commands = redis::pipe();
@@ -146,13 +149,12 @@ async fn ask(shared: &Shared, bid: &Bid) -> Result<(String, u64, Option<Vec<u8>>
         .arg(run.round)
         .arg(run.attempt)
         .arg(&*bid.owner)
-        .arg(millis(bid.mark.unwrap_or(CLAIM_LEASE)))
+        .arg(millis(CLAIM_LEASE))
         .arg(millis(CLAIM_TTL))
         .arg(u8::from(bid.alone))
         .arg(u8::from(bid.check))
         .arg(SILENT_ENDS)
-        .arg(u8::from(bid.mark.is_some()))
-        .arg(u8::from(bid.taken_back));
+        .arg(u8::from(bid.look));
     let (answer,) = shared.link.ask(&commands, Some(COMMAND_LIMIT)).await?;
     Ok(answer)
 }
@@ -205,27 +207,6 @@ impl Hold for Held {
             let (shared, task, owner) = (self.lease.shared.clone(), self.lease.task.clone(), self.lease.owner.clone());
             giving_back(self.handle, shared, task, owner).await
         })
-    }
-}
-
-/// A mark: never renewed.
-struct Marked {
-    shared: Arc<Shared>,
-    handle: Handle,
-    task: TaskId,
-    owner: Arc<str>,
-}
-
-impl Marked {
-    fn claim(shared: Arc<Shared>, handle: Handle, bid: &Bid) -> Claim {
-        let marked = Marked { shared, handle, task: bid.run.task.clone(), owner: bid.owner.clone() };
-        Claim::new(CancellationToken::new(), Box::new(marked))
-    }
-}
-
-impl Hold for Marked {
-    fn give_back(self: Box<Self>) -> BoxFuture<'static, Result<(), ResultError>> {
-        Box::pin(async move { giving_back(self.handle, self.shared, self.task, self.owner).await })
     }
 }
 

@@ -42,6 +42,16 @@ impl Keys {
         format!("{}:{{{id}}}:c", self.prefix)
     }
 
+    /// The tasks that `process` runs without a claim. All sets of marks are in one slot.
+    pub(crate) fn marks(&self, process: &str) -> String {
+        format!("{}:{{marks}}:of:{process}", self.prefix)
+    }
+
+    /// The processes that have such sets.
+    pub(crate) fn marking(&self) -> String {
+        format!("{}:{{marks}}:by", self.prefix)
+    }
+
     /// The channel that `process` listens on.
     pub(crate) fn wake(&self, process: &str) -> String {
         format!("{}:wake:{process}", self.prefix)

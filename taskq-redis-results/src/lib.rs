@@ -27,6 +27,7 @@ mod follow;
 mod keys;
 mod link;
 mod live;
+mod marks;
 mod operations;
 mod results;
 mod subscription;

@@ -6,6 +6,7 @@ use crate::{
     follow::follow,
     keys::Keys,
     link::Link,
+    marks::Marks,
     operations,
     subscription::{self, Subscription},
     trouble::Trouble,
@@ -21,6 +22,7 @@ pub(crate) struct Shared {
     pub(crate) link: Link,
     pub(crate) keys: Keys,
     pub(crate) waiters: Waiters,
+    pub(crate) marks: Marks,
     pub(crate) subscription: Subscription,
     /// The name of this process among those who wait.
     pub(crate) process: String,
@@ -49,6 +51,7 @@ impl Live {
             link: Link::new(address),
             keys,
             waiters: Waiters::default(),
+            marks: Marks::default(),
             subscription: Subscription::default(),
             process: uuid::Uuid::now_v7().simple().to_string(),
         });

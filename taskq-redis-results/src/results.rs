@@ -1,12 +1,18 @@
 //! The result backend that applications name.
 
-use crate::{address::Address, claims, keys::Keys, live::Live, operations};
+use crate::{
+    address::Address,
+    claims,
+    keys::Keys,
+    live::{Live, Shared},
+    marks, operations,
+};
 use std::{
     fmt,
     sync::{Arc, OnceLock},
     time::Duration,
 };
-use taskq_core::{Bid, BoxFuture, ClaimAnswer, ResultBackend, ResultError, ResultRecord, Step, TaskId};
+use taskq_core::{Bid, BoxFuture, ClaimAnswer, Mark, ResultBackend, ResultError, ResultRecord, Step, TaskId};
 
 /// The environment variable that [`RedisResults::from_env`] reads.
 const URL_VARIABLE: &str = "TASKQ_REDIS_URL";
@@ -193,7 +199,6 @@ impl ResultBackend for RedisResults {
         )
     }
 
-    /// Disconnects. What is still waited for goes on, and a later call works: both connect anew.
     fn claim<'a>(&'a self, bid: &'a Bid) -> BoxFuture<'a, Result<Option<ClaimAnswer>, ResultError>> {
         let bid = bid.clone();
         Box::pin(async move {
@@ -201,6 +206,18 @@ impl ResultBackend for RedisResults {
             let handle = live.handle();
             // To its end: an answer that nobody heard would be a claim that nobody knows of.
             live.run_to_end(move |shared| async move { claims::claim(shared, handle, bid).await }).await.map(Some)
+        })
+    }
+
+    fn mark<'a>(&'a self, id: &'a TaskId) -> BoxFuture<'a, Result<Option<Mark>, ResultError>> {
+        let id = id.clone();
+        Box::pin(async move {
+            let live = self.live()?;
+            let handle = live.handle();
+            let marking = move |shared: Arc<Shared>| async move {
+                marks::mark(shared.clone(), &handle, id).await.map_err(|trouble| shared.error(trouble))
+            };
+            live.run(marking).await.map(|marked| Some(Mark::new(marked)))
         })
     }
 
@@ -213,6 +230,7 @@ impl ResultBackend for RedisResults {
         })
     }
 
+    /// Disconnects. What is still waited for goes on, and a later call works: both connect anew.
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             if let Some(Ok(live)) = self.live.get() {

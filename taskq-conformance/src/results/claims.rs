@@ -4,7 +4,7 @@ use super::{ResultsHarness, TTL, done, kept};
 use crate::{CaseResult, NotPassed};
 use std::{sync::Arc, time::Duration};
 use taskq_core::{
-    Bid, Claim, ClaimAnswer, ResultBackend, RunId, TaskId,
+    Bid, Claim, ClaimAnswer, Mark, ResultBackend, RunId, TaskId,
     defaults::{CLAIM_LEASE, SILENT_ENDS},
 };
 use tokio::time::{Instant, sleep};
@@ -74,57 +74,51 @@ pub(crate) async fn a_claim_that_is_held_outlasts_its_lease(harness: &impl Resul
     Ok(())
 }
 
-/// A mark keeps copies of a message away from a run that needs no claim, and gives way to the message itself.
-pub(crate) async fn a_mark_keeps_copies_away_and_gives_way_to_the_message_itself(
-    harness: &impl ResultsHarness,
-) -> CaseResult {
-    let results = harness.connect().await;
-    needs_claims(&results).await?;
+/// A mark keeps copies of a message away while its run goes on, be it in another process, and says nothing to others.
+pub(crate) async fn a_mark_keeps_copies_away_until_its_run_ends(harness: &impl ResultsHarness) -> CaseResult {
+    let (one, other) = (harness.connect().await, harness.connect().await);
+    needs_claims(&one).await?;
     let run = run(1);
-    let mut marking = bid(&run, "runner");
-    marking.mark = Some(TTL);
-    let mark = claimed(&results, &marking).await?;
-    match results.claim(&bid(&run, "copy")).await? {
+    let (first, second) = (marked(&one, &run.task).await?, marked(&one, &run.task).await?);
+    drop(first);
+    match other.claim(&bid(&run, "copy")).await? {
         Some(ClaimAnswer::Elsewhere { lease }) => ensure!(!lease.is_zero(), "a mark that holds for no time"),
         answer => return unexpected(answer),
     }
-    let mut again = bid(&run, "next");
-    again.taken_back = true;
-    let claim = claimed(&results, &again).await?;
-    match results.claim(&bid(&run, "runner")).await? {
-        Some(ClaimAnswer::Elsewhere { .. }) => {}
-        answer => return unexpected(answer),
+    let mut original = bid(&run, "next");
+    original.original = true;
+    claimed(&other, &original).await?.give_back().await?;
+    drop(second);
+    match free(&other, &bid(&run, "copy")).await? {
+        ClaimAnswer::Run(_) => Ok(()),
+        answer => unexpected(Some(answer)),
     }
-    drop((claim, mark));
-    Ok(())
 }
 
-/// Whoever has marked a run may claim it, and a mark that has ended or was given back keeps nobody away.
-pub(crate) async fn a_mark_becomes_a_claim_or_ends_and_counts_for_nothing(harness: &impl ResultsHarness) -> CaseResult {
+/// A run that needs no claim can look whether anybody has one, and claims nothing by it.
+pub(crate) async fn a_look_tells_of_claims_and_ends_and_claims_nothing(harness: &impl ResultsHarness) -> CaseResult {
     let results = harness.connect().await;
     needs_claims(&results).await?;
-    let first = run(1);
-    let mut marking = bid(&first, "runner");
-    marking.mark = Some(TTL);
-    let mark = claimed(&results, &marking).await?;
-    let claim = claimed(&results, &bid(&first, "runner")).await?;
-    let mut again = bid(&first, "next");
-    again.taken_back = true;
-    match results.claim(&again).await? {
+    let run = run(1);
+    let mut look = bid(&run, "late");
+    look.look = true;
+    for _ in 0..2 {
+        match results.claim(&look).await? {
+            Some(ClaimAnswer::Free) => {}
+            answer => return unexpected(answer),
+        }
+    }
+    let claim = claimed(&results, &bid(&run, "copy")).await?;
+    match results.claim(&look).await? {
         Some(ClaimAnswer::Elsewhere { .. }) => {}
         answer => return unexpected(answer),
     }
-    drop((mark, claim));
-    let second = run(1);
-    let mut marking = bid(&second, "runner");
-    marking.mark = Some(Duration::from_millis(50));
-    let ending = claimed(&results, &marking).await?;
-    match free(&results, &bid(&second, "copy")).await? {
-        ClaimAnswer::Run(claim) => claim.give_back().await?,
-        answer => return unexpected(Some(answer)),
+    claim.give_back().await?;
+    kept(&results, &run.task, &done("value")).await?;
+    match results.claim(&look).await? {
+        Some(ClaimAnswer::Ended(_)) => Ok(()),
+        answer => unexpected(answer),
     }
-    drop(ending);
-    Ok(())
 }
 
 /// A run whose verdict was carried out is not run again, nor is an attempt before it; the next one is.
@@ -273,6 +267,13 @@ async fn claimed(results: &impl ResultBackend, bid: &Bid) -> CaseResult<Claim> {
     match results.claim(bid).await? {
         Some(ClaimAnswer::Run(claim)) => Ok(claim),
         answer => unexpected(answer),
+    }
+}
+
+async fn marked(results: &impl ResultBackend, task: &TaskId) -> CaseResult<Mark> {
+    match results.mark(task).await? {
+        Some(mark) => Ok(mark),
+        None => Err(NotPassed::Broken("a backend that keeps claims keeps no marks".into())),
     }
 }
 

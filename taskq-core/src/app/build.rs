@@ -260,6 +260,20 @@ impl App {
         self.with_span("result_ttl", ttl, |config, ttl| config.result_ttl = ttl)
     }
 
+    /// How long a result that the store does not take is held, and its message with it; 60 s by default. After that it is
+    /// kept in the task's own queue, until the store takes it. Text that is not a duration is an error at start.
+    ///
+    /// ```
+    /// use taskq::{App, prelude::*};
+    /// fn broker() -> App {
+    ///     InMemoryBroker::new().with_result_patience("5m") // an absence of the store holds up its workers for as long
+    /// }
+    /// # assert_eq!(broker().default_queue(), "taskq");
+    /// ```
+    pub fn with_result_patience(self, patience: impl IntoSpan) -> Self {
+        self.with_span("result_patience", patience, |config, patience| config.result_patience = patience)
+    }
+
     /// How long a `kiq` may take in all, where a call does not say; 30 s by default. Text that is not a duration is an
     /// error at start.
     ///
@@ -562,6 +576,20 @@ pub trait BrokerExt: Broker + Sized {
     /// ```
     fn with_result_ttl(self, ttl: impl IntoSpan) -> App {
         App::new(self).with_result_ttl(ttl)
+    }
+
+    /// See [`App::with_result_patience`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq::Result<()> {
+    /// use taskq::{WorkerError, prelude::*};
+    /// let app = InMemoryBroker::new().with_result_patience("for ever");
+    /// assert!(matches!(app.startup().await, Err(WorkerError::Invalid { .. })));
+    /// # Ok(()) }
+    /// ```
+    fn with_result_patience(self, patience: impl IntoSpan) -> App {
+        App::new(self).with_result_patience(patience)
     }
 
     /// See [`App::with_publish_timeout`].

@@ -15,7 +15,7 @@ use crate::{
     broker::Broker,
     context::TaskContext,
     dead_letters::DeadLetters,
-    defaults::{MAX_TASK_NAME, PUBLISH_TIMEOUT, QUEUE, RESULT_TTL},
+    defaults::{MAX_TASK_NAME, PUBLISH_TIMEOUT, QUEUE, RESULT_PATIENCE, RESULT_TTL},
     message::ContentType,
     middleware::{Middleware, SendMiddleware},
     observer::{Event, Observer},
@@ -70,6 +70,7 @@ struct Config {
     tasks: Vec<TaskDef>,
     content_type: ContentType,
     result_ttl: Duration,
+    result_patience: Duration,
     publish_timeout: Duration,
     tracks: bool,
     trace: Option<TraceSource>,
@@ -112,6 +113,7 @@ impl App {
             tasks: Vec::new(),
             content_type: ContentType::MessagePack,
             result_ttl: RESULT_TTL,
+            result_patience: RESULT_PATIENCE,
             publish_timeout: PUBLISH_TIMEOUT,
             tracks: false,
             trace: None,
@@ -261,6 +263,10 @@ impl App {
 
     pub(crate) fn result_ttl(&self) -> Duration {
         self.config.result_ttl
+    }
+
+    pub(crate) fn result_patience(&self) -> Duration {
+        self.config.result_patience
     }
 
     pub(crate) fn publish_timeout(&self) -> Duration {

@@ -5,6 +5,7 @@ use crate::{
     error::{BrokerError, WorkerError},
     queue::QueueSpec,
     registry::Registry,
+    spill,
     task::TaskDef,
 };
 use std::{collections::HashMap, sync::atomic::Ordering};
@@ -186,7 +187,7 @@ impl App {
 
     /// The task of that name. `None` too before the app has started.
     pub(crate) fn task(&self, name: &str) -> Option<&TaskDef> {
-        self.live.started.get()?.registry.get(name)
+        self.live.started.get()?.registry.get(name).or_else(|| spill::built_in(name))
     }
 
     /// The registered tasks, by name.

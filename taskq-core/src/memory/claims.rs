@@ -2,12 +2,10 @@
 
 use crate::{
     claims::{Bid, RunId},
-    clock::from_now,
     defaults::SILENT_ENDS,
     record::ResultRecord,
 };
 use std::sync::Arc;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// What is known of the runs of one task.
@@ -27,14 +25,6 @@ pub(super) struct Notes {
 struct Holder {
     owner: Arc<str>,
     lost: CancellationToken,
-    /// Until when it counts, if it is but a mark.
-    marked_until: Option<Instant>,
-}
-
-impl Holder {
-    fn gives_way_to(&self, bid: &Bid) -> bool {
-        self.owner != bid.owner && self.marked_until.is_some_and(|until| bid.taken_back || until <= Instant::now())
-    }
 }
 
 /// The last attempt whose verdict was carried out.
@@ -48,6 +38,7 @@ struct Carried {
 #[derive(Debug)]
 pub(super) enum Decision {
     Run(CancellationToken, u64),
+    Free,
     Suspect,
     Elsewhere,
     Ended,
@@ -68,13 +59,15 @@ impl Notes {
         if self.carried.is_some_and(|carried| carried.attempt >= run.attempt) || self.attempt > run.attempt {
             return Decision::CarriedOut;
         }
-        self.holder.take_if(|holder| holder.gives_way_to(bid));
         // Before any record is looked at: what follows the end is being done there.
         if self.holder.as_ref().is_some_and(|holder| holder.owner != bid.owner) {
             return Decision::Elsewhere;
         }
         if ended.is_some() {
             return Decision::Ended;
+        }
+        if bid.look {
+            return Decision::Free;
         }
         if self.attempt < run.attempt {
             (self.attempt, self.silent) = (run.attempt, 0);
@@ -93,19 +86,14 @@ impl Notes {
 
     fn hold(&mut self, bid: &Bid) -> CancellationToken {
         self.given += 1;
-        let (owner, lost) = (bid.owner.clone(), CancellationToken::new());
-        let holder = self.holder.get_or_insert(Holder { owner, lost, marked_until: None });
-        holder.marked_until = bid.mark.map(from_now);
-        holder.lost.clone()
+        let holder = Holder { owner: bid.owner.clone(), lost: CancellationToken::new() };
+        self.holder.get_or_insert(holder).lost.clone()
     }
 
     /// Ends a claim: given back, or, without a word, counted.
     pub(super) fn release(&mut self, run: &RunId, claim: u64, is_silent: bool) {
-        if self.round == run.round
-            && self.given == claim
-            && let Some(holder) = self.holder.take()
-        {
-            self.silent += u32::from(is_silent && holder.marked_until.is_none());
+        if self.round == run.round && self.given == claim && self.holder.take().is_some() {
+            self.silent += u32::from(is_silent);
         }
     }
 

@@ -3,7 +3,7 @@
 use super::claims::{Decision, Notes};
 use crate::{
     BoxFuture,
-    claims::{Bid, Claim, ClaimAnswer, Hold, RunId},
+    claims::{Bid, Claim, ClaimAnswer, Hold, Mark, RunId},
     clock::from_now,
     defaults::{CLAIM_LEASE, CLAIM_TTL},
     error::ResultError,
@@ -120,12 +120,20 @@ impl ResultBackend for InMemoryResults {
                     let held = Held { shelf: self.shelf.clone(), run: bid.run.clone(), claim };
                     ClaimAnswer::Run(Claim::new(lost, Box::new(held)))
                 }
+                (Decision::Free, _) => ClaimAnswer::Free,
                 (Decision::Suspect, _) => ClaimAnswer::Suspect,
                 (Decision::Elsewhere, _) => ClaimAnswer::Elsewhere { lease: CLAIM_LEASE },
                 (Decision::Ended, Some(record)) => ClaimAnswer::Ended(Box::new(record)),
                 (Decision::CarriedOut | Decision::Ended, _) => ClaimAnswer::CarriedOut,
                 (Decision::Poison(silent), _) => ClaimAnswer::Poison { silent },
             }))
+        })
+    }
+
+    fn mark<'a>(&'a self, id: &'a TaskId) -> BoxFuture<'a, Result<Option<Mark>, ResultError>> {
+        Box::pin(async move {
+            *self.shelf().marked.entry(id.clone()).or_default() += 1;
+            Ok(Some(Mark::new(Marked { shelf: self.shelf.clone(), id: id.clone() })))
         })
     }
 
@@ -152,6 +160,8 @@ struct Shelf {
     records: Expiring<ResultRecord>,
     steps: Expiring<Step>,
     claims: Expiring<Notes>,
+    /// How many runs of a task go on that need no claim.
+    marked: HashMap<TaskId, usize>,
     /// Only what someone waits for at present; it holds the record that came last.
     waited: HashMap<TaskId, watch::Sender<Option<ResultRecord>>>,
 }
@@ -171,7 +181,11 @@ impl Shelf {
 
     fn claim(&mut self, bid: &Bid) -> (Decision, Option<ResultRecord>) {
         let ended = self.records.get(&bid.run.task).filter(|record| record.round >= bid.run.round).cloned();
-        let decision = self.note(&bid.run.task, CLAIM_TTL, |notes| notes.bid(bid, ended.as_ref()));
+        let is_marked = !bid.original && self.marked.contains_key(&bid.run.task);
+        let decision = match ended {
+            None if is_marked => Decision::Elsewhere,
+            _ => self.note(&bid.run.task, CLAIM_TTL, |notes| notes.bid(bid, ended.as_ref())),
+        };
         (decision, ended)
     }
 
@@ -209,6 +223,24 @@ impl Drop for Held {
     fn drop(&mut self) {
         // Without effect after it was given back or carried out.
         self.release(true);
+    }
+}
+
+/// A run that needs no claim goes on.
+struct Marked {
+    shelf: Arc<Mutex<Shelf>>,
+    id: TaskId,
+}
+
+impl Drop for Marked {
+    fn drop(&mut self) {
+        let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(runs) = shelf.marked.get_mut(&self.id) {
+            *runs -= 1;
+            if *runs == 0 {
+                shelf.marked.remove(&self.id);
+            }
+        }
     }
 }
 

@@ -17,8 +17,11 @@ use crate::{
     retry::Refusal,
     task::{TaskConfig, TaskDef},
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
+
+/// How long a delivery waits in its slot for the store's answer.
+const NO_ANSWER: Duration = Duration::from_secs(5);
 
 pub(super) enum Admission<'a> {
     Run(Arc<Message>, TaskDef, Standing<'a>),
@@ -37,7 +40,7 @@ impl Processor {
         if message.retry < def.config.retry {
             Arc::make_mut(&mut message).retry = def.config.retry;
         }
-        let mut standing = Standing::new(self, &message, footing, self.limit_of(&def.config));
+        let mut standing = Standing::new(self, &message, footing);
         // First of all: a run that is under way elsewhere neither expires nor waits here.
         if let Err(refusal) = self.permit(&message, &def.config, doubt, &mut standing, slot, by).await {
             return Admission::Refuse(message, Some(def), refusal);
@@ -64,27 +67,34 @@ impl Processor {
         slot: &mut Slot,
         by: Instant,
     ) -> Result<(), Refusal> {
-        if doubt == Doubt::None && standing.is_trusted() || cfg!(taskq_bug = "no_dedupe") {
+        let needs_no_claim = doubt == Doubt::None && standing.has_footing();
+        // A store that is away has allowed no copy to begin.
+        if needs_no_claim && (standing.is_trusted() || self.store.is_away()) || cfg!(taskq_bug = "no_dedupe") {
             return Ok(());
         }
-        standing.bid.taken_back = doubt == Doubt::TakenBack;
-        if doubt == Doubt::None && standing.has_footing() {
-            standing.want_mark();
+        if needs_no_claim {
+            // Marked before it looks, while a copy is claimed before it looks for marks: one of the two sees the other.
+            if standing.leave_mark().await.is_err() {
+                return Ok(());
+            }
+            standing.bid.look = true;
         }
         let mut patience = Patience::new(&self.interrupt);
         loop {
             match standing.ask().await {
-                Ok(None) => return self.look_up(message, config).await,
+                Ok(None) => return self.look_up(message, config, doubt).await,
                 Ok(Some(ClaimAnswer::Run(claim))) => {
                     standing.hold(claim);
                     return Ok(());
                 }
+                Ok(Some(ClaimAnswer::Free)) => return Ok(()),
                 Ok(Some(ClaimAnswer::Suspect)) => self.isolate(standing, slot, by).await?,
                 Ok(Some(ClaimAnswer::Elsewhere { lease })) => return Err(Refusal::Elsewhere(lease)),
                 Ok(Some(ClaimAnswer::Ended(record))) => return Err(Refusal::Ended(record)),
                 Ok(Some(ClaimAnswer::CarriedOut)) => return Err(Refusal::CarriedOut),
                 Ok(Some(ClaimAnswer::Poison { silent })) => return Err(Refusal::Poison(silent)),
                 Err(ResultError::Decode { source, .. }) => return Err(unreadable(&source)),
+                Err(_) if needs_no_claim => return Ok(()),
                 Err(error) => self.wait_for_store(&error, &mut patience).await?,
             }
         }
@@ -111,8 +121,8 @@ impl Processor {
     }
 
     /// For a store that keeps no claims: how this round of the task ended, if it did.
-    async fn look_up(&self, message: &Message, config: &TaskConfig) -> Result<(), Refusal> {
-        let may_have_ended = config.store_result && (message.republished || message.check);
+    async fn look_up(&self, message: &Message, config: &TaskConfig, doubt: Doubt) -> Result<(), Refusal> {
+        let may_have_ended = config.store_result && doubt != Doubt::None;
         let Some(results) = self.app.results().filter(|_| may_have_ended) else { return Ok(()) };
         let mut patience = Patience::new(&self.interrupt);
         loop {
@@ -126,6 +136,10 @@ impl Processor {
 
     async fn wait_for_store(&self, error: &ResultError, patience: &mut Patience<'_>) -> Result<(), Refusal> {
         tracing::warn!(error = error as &dyn std::error::Error, "the result store cannot be asked; the task waits");
+        // Its slot is for those who can run.
+        if patience.elapsed() >= NO_ANSWER {
+            return Err(Refusal::NoAnswer);
+        }
         if patience.pause().await { Ok(()) } else { Err(Refusal::NoTurn) }
     }
 }

@@ -6,8 +6,6 @@ use crate::message::Message;
 pub(super) enum Doubt {
     /// The broker has given the message to nobody before, and no other of its run was sent.
     None,
-    /// The broker had given it to somebody else, and has taken it back: it may have run, or be running still.
-    TakenBack,
     /// Its publisher sent it again because it heard no confirm. The first copy is in no doubt: it may be running, and leaves
     /// no trace until it has a mark or an end.
     Copy,
@@ -23,7 +21,7 @@ impl Doubt {
             _ if !is_first => Doubt::Doubled,
             Message { republished: true, .. } => Doubt::Copy,
             Message { check: true, .. } => Doubt::Doubled,
-            _ if redelivered => Doubt::TakenBack,
+            _ if redelivered => Doubt::Doubled,
             _ => Doubt::None,
         }
     }
@@ -43,7 +41,7 @@ mod tests {
     #[test]
     fn only_a_first_delivery_of_a_message_that_was_sent_once_is_free_of_doubt() {
         assert_eq!(about(false, |_| {}), Doubt::None);
-        assert_eq!(about(true, |_| {}), Doubt::TakenBack);
+        assert_eq!(about(true, |_| {}), Doubt::Doubled);
         assert_eq!(about(false, |message| message.republished = true), Doubt::Copy);
         assert_eq!(about(true, |message| message.republished = true), Doubt::Copy);
         let changes: [fn(&mut Message); 4] = [

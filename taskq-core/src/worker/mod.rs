@@ -22,6 +22,7 @@ mod running;
 mod settle;
 mod slot;
 mod standing;
+mod store;
 
 #[cfg(feature = "worker-main")]
 #[doc(inline)]
@@ -40,6 +41,7 @@ use crate::{
 };
 use process::Processor;
 use std::{future::Future, sync::Arc, time::Duration};
+use store::StoreWatch;
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -290,6 +292,7 @@ impl Worker {
             app: self.app.clone(),
             task_timeout: self.task_timeout,
             running: Arc::default(),
+            store: StoreWatch::default(),
             suspects: Arc::new(Semaphore::new(1)),
             blocking: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from))),
             interrupt: interrupt.clone(),

@@ -7,6 +7,7 @@ use super::{
     settle::{Settling, Subject},
     slot::Slot,
     standing::{Footing, Standing},
+    store::StoreWatch,
 };
 use crate::{
     app::App,
@@ -41,6 +42,7 @@ pub(super) struct Processor {
     pub(super) app: App,
     pub(super) task_timeout: Duration,
     pub(super) running: Arc<Running>,
+    pub(super) store: StoreWatch,
     /// One permit in all: for a run that may end its process.
     pub(super) suspects: Arc<Semaphore>,
     /// One permit per plain `fn` that may run at once.
@@ -74,7 +76,7 @@ impl Processor {
         slot: Slot,
     ) {
         let Delivery { content, redelivered, received, unsettled, .. } = delivery;
-        let mut message = match content {
+        let message = match content {
             Content::Task(message) => message,
             Content::Foreign(foreign) => {
                 drop(slot);
@@ -88,9 +90,6 @@ impl Processor {
             return;
         };
         let doubt = Doubt::about(&message, redelivered);
-        if redelivered && !message.republished {
-            Arc::make_mut(&mut message).republished = true;
-        }
         let span = span_of(&message, &source.queue);
         let arrival = Arrival { message, doubt, footing, by: received + START_LIMIT };
         self.process_task(&source, arrival, seat, slot).instrument(span).await;

@@ -15,10 +15,12 @@ use crate::{
     delivery::Settlement,
     error::ResultError,
     failure::TaskFailure,
+    id::TaskId,
     message::{Content, Epitaph, Foreign, Message},
     observer::Event,
     outcome::{Verdict, WaitFor},
     record::{End, ResultRecord},
+    spill,
     status::Step,
     task::TaskDef,
 };
@@ -113,10 +115,13 @@ impl<'a> Settling<'a> {
     /// Before the ack: what comes again after it was lost must find the note.
     async fn note(&self, note: Option<Note>, standing: Option<Standing<'_>>) {
         let Some(message) = self.subject.message() else { return };
+        if self.processor.store.is_away() {
+            // A lost note costs less than what waits behind this one.
+            return;
+        }
         match (note, standing) {
             (Some(note), standing) => {
-                let standing = standing
-                    .unwrap_or_else(|| Standing::new(self.processor, message, Footing::default(), Duration::ZERO));
+                let standing = standing.unwrap_or_else(|| Standing::new(self.processor, message, Footing::default()));
                 let ttl = if note.ended { self.result_ttl() } else { CLAIM_TTL };
                 standing.carried_out(note.ended, ttl).await;
             }
@@ -223,12 +228,16 @@ impl<'a> Settling<'a> {
         else {
             return Ok(None);
         };
-        let ttl = self.result_ttl();
+        let (ttl, watch, limit) = (self.result_ttl(), &self.processor.store, self.processor.app.result_patience());
         let mut patience = Patience::new(&self.processor.interrupt);
-        loop {
+        while watch.may_ask(limit) {
             match results.store(id, record, ttl).await {
-                Ok(earlier) => return Ok(earlier),
+                Ok(earlier) => {
+                    watch.answered();
+                    return Ok(earlier);
+                }
                 Err(ResultError::Decode { source, .. }) => {
+                    watch.answered();
                     tracing::warn!(
                         error = &*source as &dyn std::error::Error,
                         "an earlier record is there, but cannot be read"
@@ -236,16 +245,34 @@ impl<'a> Settling<'a> {
                     return Ok(None);
                 }
                 Err(error) => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "the result is not stored yet; trying again"
-                    );
+                    tracing::warn!(error = &error as &dyn std::error::Error, "the result is not stored yet");
+                    if watch.failed(limit) {
+                        break;
+                    }
                     if !patience.pause().await {
                         return Err(NotDurable);
                     }
                 }
             }
         }
+        self.spill(id, record, ttl).await
+    }
+
+    /// Keeps a result that the store does not take in the task's own queue.
+    async fn spill(
+        &self,
+        id: &TaskId,
+        record: &ResultRecord,
+        ttl: Duration,
+    ) -> Result<Option<ResultRecord>, NotDurable> {
+        tracing::warn!("the store has not taken results for long: this one is kept in the queue until it does");
+        let message = spill::message(id, record, ttl).map_err(|error| {
+            tracing::error!(error = &*error as &dyn std::error::Error, "the result cannot be kept");
+            NotDurable
+        })?;
+        self.publish(Publish::new(&*self.source.queue, message).delay(Some(spill::REST)).origin(Origin::Worker))
+            .await?;
+        Ok(None)
     }
 
     /// Publishes with a confirm, trying again for a while.
@@ -283,11 +310,11 @@ struct Note {
 /// What is to be noted once the verdict is durable. A task that is done needs no note: its record says as much, and the
 /// healthy path writes nothing else.
 fn note_of(verdict: &Verdict, standing: Option<&Standing<'_>>) -> Option<Note> {
-    let is_noted = standing.is_some_and(Standing::is_noted);
+    let is_claimed = standing.is_some_and(Standing::is_claimed);
     match verdict {
         Verdict::Retry { .. } => Some(Note { ended: false }),
         Verdict::DeadLetter(_) => Some(Note { ended: true }),
-        Verdict::Finish(_) if is_noted => Some(Note { ended: true }),
+        Verdict::Finish(_) if is_claimed => Some(Note { ended: true }),
         Verdict::Repeat(record) if matches!(record.end, End::Failed(_)) => Some(Note { ended: true }),
         Verdict::Finish(_) | Verdict::Repeat(_) | Verdict::Wait { .. } | Verdict::Forget | Verdict::GiveBack => None,
     }

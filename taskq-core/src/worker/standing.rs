@@ -6,12 +6,12 @@
 
 use super::{patience::Patience, process::Processor, pulse};
 use crate::{
-    claims::{Bid, Claim, ClaimAnswer, RunId},
-    defaults::{START_LIMIT, TRUST},
+    claims::{Bid, Claim, ClaimAnswer, Mark, RunId},
+    defaults::TRUST,
     id::TaskId,
     message::Message,
 };
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 use tokio::{
     sync::OwnedSemaphorePermit,
     time::{Instant, sleep_until},
@@ -56,26 +56,18 @@ pub(super) struct Standing<'a> {
     pub(super) bid: Bid,
     claim: Option<Claim>,
     /// Of a run that needs no claim.
-    mark: Option<Claim>,
-    /// For how long a mark may be needed.
-    lasts: Duration,
+    mark: Option<Mark>,
     footing: Footing,
     /// Held by a suspect, so that no other one runs beside it.
     pub(super) alone: Option<OwnedSemaphorePermit>,
 }
 
 impl<'a> Standing<'a> {
-    /// `limit` is that of the run.
-    pub(super) fn new(processor: &'a Processor, message: &Message, footing: Footing, limit: Duration) -> Self {
+    pub(super) fn new(processor: &'a Processor, message: &Message, footing: Footing) -> Self {
         let mut bid = Bid::new(RunId::of(message), "");
         bid.check = message.check;
-        let lasts = limit.saturating_add(START_LIMIT);
-        Standing { processor, bid, claim: None, mark: None, lasts, footing, alone: None }
-    }
-
-    /// From now on a mark is asked for, not a claim.
-    pub(super) fn want_mark(&mut self) {
-        self.bid.mark = Some(self.lasts);
+        bid.original = !message.republished && !message.check;
+        Standing { processor, bid, claim: None, mark: None, footing, alone: None }
     }
 
     /// Asks the result store for the right to run; `None` if it keeps no claims, or if there is no store.
@@ -88,10 +80,7 @@ impl<'a> Standing<'a> {
     }
 
     pub(super) fn hold(&mut self, claim: Claim) {
-        match self.bid.mark {
-            Some(_) => self.mark = Some(claim),
-            None => self.claim = Some(claim),
-        }
+        self.claim = Some(claim);
     }
 
     pub(super) fn has_footing(&self) -> bool {
@@ -103,9 +92,16 @@ impl<'a> Standing<'a> {
         self.has_footing() && Instant::now() < self.footing.trusted_until()
     }
 
-    /// Whether the store knows of the run.
-    pub(super) fn is_noted(&self) -> bool {
-        self.claim.is_some() || self.mark.is_some()
+    pub(super) fn is_claimed(&self) -> bool {
+        self.claim.is_some()
+    }
+
+    /// Marks a run that needs no claim. Once it is marked, whoever has a copy of its message does not begin.
+    pub(super) async fn leave_mark(&mut self) -> Result<(), crate::ResultError> {
+        if let Some(results) = self.processor.app.results().filter(|_| self.mark.is_none()) {
+            self.mark = results.mark(&self.bid.run.task).await?;
+        }
+        Ok(())
     }
 
     /// Resolves when another worker has the run, which must then end here. Cancel safe: what was asked for and not heard
@@ -113,15 +109,11 @@ impl<'a> Standing<'a> {
     pub(super) async fn lost(&mut self) {
         if self.claim.is_none() {
             let connection = self.footing.connection.clone();
-            let goes_on = tokio::select! {
+            tokio::select! {
                 biased;
-                () = connection.cancelled() => true,
-                goes_on = self.leave_mark() => goes_on,
-            };
-            if !goes_on {
-                return;
+                () = connection.cancelled() => {}
+                never = self.be_found() => match never {},
             }
-            connection.cancelled().await;
             if !self.claim_now().await {
                 return;
             }
@@ -132,14 +124,17 @@ impl<'a> Standing<'a> {
         }
     }
 
-    /// Marks a run that goes on for longer than it is trusted to be the only one. `false` if another worker has it.
-    async fn leave_mark(&mut self) -> bool {
-        if self.mark.is_some() {
-            return true;
-        }
+    /// Marks a run that goes on for longer than it is trusted to be the only one.
+    async fn be_found(&mut self) -> Infallible {
         sleep_until(self.footing.trusted_until()).await;
-        self.want_mark();
-        self.secure().await
+        let mut patience = Patience::new(&self.processor.interrupt);
+        while let Err(error) = self.leave_mark().await {
+            tracing::debug!(error = &error as &dyn std::error::Error, "the run is not marked yet");
+            if !patience.pause().await {
+                break;
+            }
+        }
+        std::future::pending().await
     }
 
     /// Whether what was decided may be carried out here. Waits while the store cannot be asked.
@@ -166,12 +161,7 @@ impl<'a> Standing<'a> {
 
     /// Claims a run that has begun. `false` if another worker has it.
     async fn claim_now(&mut self) -> bool {
-        self.bid.mark = None;
-        self.secure().await
-    }
-
-    /// Asks until there is an answer, for a run that has begun. `false` if another worker has it.
-    async fn secure(&mut self) -> bool {
+        self.bid.look = false;
         // It has begun: there is nothing to be said about running it alone.
         self.bid.alone = true;
         let mut patience = Patience::new(&self.processor.interrupt);
@@ -206,7 +196,7 @@ impl<'a> Standing<'a> {
     }
 
     pub(super) async fn give_back(self) {
-        let Some(claim) = self.claim.or(self.mark) else { return };
+        let Some(claim) = self.claim else { return };
         if let Err(error) = claim.give_back().await {
             tracing::debug!(error = &error as &dyn std::error::Error, "the claim was not given back; its lease ends");
         }

@@ -13,6 +13,9 @@ pub(crate) const BROKERS: &str = "TASKQ_CHAOS_BROKERS";
 /// The URL of the result store.
 pub(crate) const RESULTS: &str = "TASKQ_CHAOS_RESULTS";
 
+/// Shorter than many an absence of the store, so that results go the other way too.
+const RESULT_PATIENCE: &str = "3s";
+
 pub(crate) fn variable(name: &str) -> io::Result<String> {
     env::var(name).map_err(|_| io::Error::other(format!("{name} is not set: `cargo xtask chaos` sets it")))
 }
@@ -34,7 +37,7 @@ pub(crate) fn app_of_process() -> io::Result<App> {
 pub(crate) fn app<'a>(process: &str, brokers: impl IntoIterator<Item = &'a str>, results: &str) -> App {
     let mut brokers = brokers.into_iter();
     let broker = AmqpBroker::new(brokers.next().unwrap_or_default()).hosts(brokers).name(process);
-    let app = broker.with_result_backend(RedisResults::new(results));
+    let app = broker.with_result_backend(RedisResults::new(results)).with_result_patience(RESULT_PATIENCE);
     Queue::DECLARED.into_iter().fold(app, |app, queue| app.with_queue(queue.spec()))
 }
 

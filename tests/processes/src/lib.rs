@@ -16,6 +16,9 @@ pub const QUEUE: &str = "TASKQ_PROCESS_TEST_QUEUE";
 /// Where tasks find the file that they note their runs in.
 pub const LEDGER: &str = "TASKQ_PROCESS_TEST_LEDGER";
 
+/// Where the app finds how long it holds results that Redis does not take.
+pub const RESULT_PATIENCE: &str = "TASKQ_PROCESS_TEST_RESULT_PATIENCE";
+
 /// Notes its start and its end, and says which process ran it.
 ///
 /// # Errors
@@ -72,4 +75,5 @@ pub fn app() -> App {
     AmqpBroker::new(variable("TASKQ_TEST_AMQP_URL", "amqp://guest:guest@127.0.0.1:5672/%2f"))
         .with_result_backend(RedisResults::new(variable("TASKQ_TEST_REDIS_URL", "redis://127.0.0.1:6379")))
         .with_default_queue(variable(QUEUE, "taskq-process-test"))
+        .with_result_patience(variable(RESULT_PATIENCE, "60s"))
 }

@@ -45,10 +45,10 @@ async fn of_two_copies_of_a_message_whose_confirm_was_lost_one_runs_though_two_w
     // The second copy was put off; this comes after it.
     let behind = nap.kiq(0).delay(COPY_WAIT * 2).on(&app).await.unwrap();
     assert!(behind.wait_result().timeout(PATIENCE).await.unwrap().is_ok());
-    drop(first);
-    signal(&second, "TERM").await;
-    let mut second = second;
-    assert_eq!(ended(second.wait()).await.unwrap().code(), Some(0));
+    for mut worker in [first, second] {
+        signal(&worker, "TERM").await;
+        assert_eq!(ended(worker.wait()).await.unwrap().code(), Some(0));
+    }
     assert_eq!(app.broker().inspect(&queue).await.unwrap().ready, 0, "something was not acknowledged");
     assert_eq!(of_task().count("start"), 1, "{}", ledger.history());
     servers.delete(&queue).await;

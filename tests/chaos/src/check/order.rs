@@ -11,8 +11,8 @@ pub(super) fn check(history: &History) -> Vec<Finding> {
     let serial = || history.tasks.values().filter(|task| task.plan.is_some_and(|plan| plan.queue == Queue::Serial));
     let mut findings = overlaps(history, serial());
     let mut publishers: BTreeMap<&str, Vec<&Task>> = BTreeMap::new();
-    // The place of one that was not confirmed is not known.
-    for task in serial().filter(|task| task.answer == Answer::Confirmed && !task.runs.is_empty()) {
+    // The place of one that was not confirmed is not known, and one that was put off has lost its place.
+    for task in serial().filter(|task| task.answer == Answer::Confirmed && !was_put_off(task)) {
         publishers.entry(&task.publisher).or_default().push(task);
     }
     for mut tasks in publishers.into_values() {
@@ -26,6 +26,13 @@ pub(super) fn check(history: &History) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Whether it was acknowledged before it ran: its confirm was lost, and there may have been two of it. So has one that never
+/// ran.
+fn was_put_off(task: &Task) -> bool {
+    let Some(first) = task.runs.first() else { return true };
+    task.settlements.iter().any(|settled| settled.acked && settled.at < first.start)
 }
 
 fn overlaps<'a>(history: &'a History, tasks: impl Iterator<Item = &'a Task>) -> Vec<Finding> {

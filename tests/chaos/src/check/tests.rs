@@ -200,6 +200,9 @@ fn the_serial_queue_runs_one_after_the_other_and_in_order() {
     let scene = || Scene::new().sent(1, "a", serial()).sent(3, "b", serial());
     assert_eq!(scene().ran(10, "worker-0.1", "a").ran(30, "worker-0.1", "b").breaches(), NONE);
     assert_eq!(scene().ran(30, "worker-0.1", "a").ran(10, "worker-0.1", "b").breaches(), [Breach::OutOfOrder]);
+    let put_off = Event::Settled { id: "id-a".into(), attempt: 1, acked: true };
+    let late = scene().line(5, "worker-0.1", put_off);
+    assert_eq!(late.ran(30, "worker-0.1", "a").ran(10, "worker-0.1", "b").breaches(), NONE);
     assert_eq!(scene().ran(10, "worker-0.1", "a").ran(15, "worker-0.1", "b").breaches(), [Breach::SerialOverlapping]);
 }
 
