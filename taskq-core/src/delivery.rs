@@ -205,7 +205,8 @@ pub struct Delivery {
     pub redelivered: bool,
     /// When it came.
     pub received: Instant,
-    /// Cancelled when the connection that it came by is gone, so that the broker gives the message to somebody again.
+    /// Cancelled when the broker may give the message to somebody else: the connection that it came by is gone, or the queue
+    /// is.
     pub lost: CancellationToken,
     /// The duty to settle it.
     pub unsettled: Unsettled,

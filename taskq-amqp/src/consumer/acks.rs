@@ -35,6 +35,8 @@ pub(super) struct Acks {
     is_current: AtomicBool,
     /// Cancelled when the channel is gone.
     lost: CancellationToken,
+    /// Cancelled when the server may have given what was delivered to others.
+    in_doubt: CancellationToken,
     is_closing: AtomicBool,
     changed: Notify,
     full: Notify,
@@ -49,6 +51,7 @@ impl Acks {
             batch,
             is_current: AtomicBool::new(true),
             lost: CancellationToken::new(),
+            in_doubt: CancellationToken::new(),
             is_closing: AtomicBool::new(false),
             changed: Notify::new(),
             full: Notify::new(),
@@ -68,9 +71,14 @@ impl Acks {
         self.is_current.load(Ordering::Acquire)
     }
 
-    /// Cancelled when the channel is gone, and its deliveries with it.
-    pub(super) fn lost(&self) -> CancellationToken {
-        self.lost.clone()
+    /// Cancelled when the server may have given what was delivered to others.
+    pub(super) fn in_doubt(&self) -> CancellationToken {
+        self.in_doubt.clone()
+    }
+
+    /// The server has cancelled the consumer: of a classic queue whose node is down, or of one that was deleted.
+    pub(super) fn doubt(&self) {
+        self.in_doubt.cancel();
     }
 
     /// No more deliveries are handed out; those that were may still be settled.
@@ -83,6 +91,7 @@ impl Acks {
     pub(super) fn die(&self) {
         self.retire();
         self.lost.cancel();
+        self.in_doubt.cancel();
         self.changed.notify_one();
     }
 

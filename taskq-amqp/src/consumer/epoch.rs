@@ -83,7 +83,7 @@ impl Epoch {
         self.acks.deliver();
         let (content, epitaph) = wire::content(&received.properties, received.data.into());
         let delivery = Delivery::new(content, received.redelivered, received.delivery_tag, self.settle.clone());
-        Item { delivery: delivery.with_epitaph(epitaph).with_lost(self.acks.lost()), acks: self.acks.clone() }
+        Item { delivery: delivery.with_epitaph(epitaph).with_lost(self.acks.in_doubt()), acks: self.acks.clone() }
     }
 
     /// The channel is gone: settling does nothing any more, and the same messages come again.

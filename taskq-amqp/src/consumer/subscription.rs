@@ -91,6 +91,7 @@ impl Subscription {
                 }
                 Some(End::Cancelled) => {
                     tracing::warn!(queue = self.queue, "the broker cancelled the consumer; subscribing again");
+                    epoch.acks().doubt();
                     self.retire_beside(epoch);
                 }
             }

@@ -73,11 +73,13 @@ impl Receiver {
     }
 
     /// A delivery that waits behind long tasks here may find a free worker elsewhere, and the broker's consumer timeout
-    /// counts from delivery.
+    /// counts from delivery. Those behind it go with it: they would overtake it.
     fn give_back(&mut self) {
-        if let Some((delivery, _)) = self.waiting.pop_front() {
-            tracing::debug!(queue = &*self.source.queue, task.id = ?delivery.content.id(), "not started in time: given back");
-            delivery.requeue();
-        }
+        tracing::debug!(
+            queue = &*self.source.queue,
+            deliveries = self.waiting.len(),
+            "not started in time: given back"
+        );
+        self.waiting.drain(..).for_each(|(delivery, _)| delivery.requeue());
     }
 }

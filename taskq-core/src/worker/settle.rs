@@ -81,7 +81,7 @@ impl<'a> Settling<'a> {
     }
 
     /// `standing` is that of a run that took place.
-    pub(super) async fn carry_out(mut self, verdict: Verdict, standing: Option<Standing<'_>>) {
+    pub(super) async fn carry_out(mut self, verdict: Verdict, mut standing: Option<Standing<'_>>) {
         if matches!(verdict, Verdict::Wait { .. }) {
             // The message that is published is of the same run, and may be here before its confirm: acknowledged with this
             // one, it would be lost.
@@ -91,10 +91,17 @@ impl<'a> Settling<'a> {
             self.seat.ack_first();
         }
         let note = note_of(&verdict, standing.as_ref());
-        let settlement = match self.make_durable(verdict).await {
-            Ok(settlement) => settlement,
-            Err(NotDurable) => Settlement::Requeue,
+        let carrying_out = self.make_durable(verdict);
+        let carried_out = match &mut standing {
+            None => carrying_out.await,
+            // It may take long, and the message be with another worker before it is done.
+            Some(standing) => tokio::select! {
+                biased;
+                carried_out = carrying_out => carried_out,
+                () = standing.lost() => Err(NotDurable),
+            },
         };
+        let settlement = carried_out.unwrap_or(Settlement::Requeue);
         self.note(note.filter(|_| settlement == Settlement::Ack), standing).await;
         self.tell(settlement);
     }
@@ -115,11 +122,9 @@ impl<'a> Settling<'a> {
     /// Before the ack: what comes again after it was lost must find the note.
     async fn note(&self, note: Option<Note>, standing: Option<Standing<'_>>) {
         let Some(message) = self.subject.message() else { return };
-        if self.processor.store.is_away() {
-            // A lost note costs less than what waits behind this one.
-            return;
-        }
         match (note, standing) {
+            // A lost note costs less than what waits behind this one.
+            (Some(_), _) if self.processor.store.is_away() => {}
             (Some(note), standing) => {
                 let standing = standing.unwrap_or_else(|| Standing::new(self.processor, message, Footing::default()));
                 let ttl = if note.ended { self.result_ttl() } else { CLAIM_TTL };
