@@ -111,6 +111,9 @@ async fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
     crew.end("publisher").await;
     enter(&ledger, Phase::Drain);
     let depths = leftovers::drain(&servers, &progress, DRAIN_CAP).await?;
+    if !depths.iter().all(servers::Depth::is_drained) {
+        fs::write(directory.join("handing-on.txt"), servers.handing_on().await)?;
+    }
     memory.abort();
     crew::note_memory(&crew, &ledger);
     enter(&ledger, Phase::Check);

@@ -49,6 +49,17 @@ impl Servers {
         self.brokers.lock().await.nodes().iter().map(|node| node.log()).collect()
     }
 
+    /// What the processes that hand dead letters and delayed messages on are at, on each node: for people.
+    pub(crate) async fn handing_on(&self) -> String {
+        const STATES: &str = "[catch sys:get_state(Pid, 2000) || {_, Pid, _, _} <- supervisor:which_children(rabbit_fifo_dlx_sup), is_pid(Pid)]";
+        let mut states = String::new();
+        for node in self.brokers.lock().await.nodes() {
+            let state = tokio::time::timeout(Duration::from_secs(60), node.eval(STATES)).await;
+            states += &format!("{}: {state:?}\n", node.name());
+        }
+        states
+    }
+
     /// Names, ready and unacknowledged messages of all queues.
     pub(crate) async fn depths(&self) -> Result<Vec<Depth>> {
         let brokers = self.brokers.lock().await;
