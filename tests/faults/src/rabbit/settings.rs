@@ -1,6 +1,6 @@
 //! How a private node is set up.
 
-use super::{Mapper, Rabbit};
+use super::{Mapper, Node, Rabbit};
 use crate::{Failure, Result};
 use std::{
     collections::BTreeMap, fmt::Write, fs, io, os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc, time::Duration,
@@ -82,7 +82,7 @@ impl Settings {
     /// # Errors
     /// RabbitMQ is not installed, or does not start.
     pub async fn start(self) -> Result<Rabbit> {
-        let mut rabbit = Rabbit::new("taskq@localhost".into(), &self, Arc::new(Mapper::start()?))?;
+        let mut rabbit = Rabbit::of(Node::new("taskq@localhost".into(), &self, Arc::new(Mapper::start()?))?);
         rabbit.run().await?;
         Ok(rabbit)
     }
