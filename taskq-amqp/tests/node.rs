@@ -10,7 +10,7 @@ use support::{consume, next, number_of, take_all, to, unique};
 use taskq_amqp::AmqpBroker;
 use taskq_core::{Broker, BrokerError, Origin, QueueSpec};
 use taskq_faults::{
-    rabbit::{Alarm, Client, Rabbit},
+    rabbit::{Alarm, Client, Rabbit, Settings},
     wait::{PATIENCE, eventually, found},
 };
 use tokio::time::timeout;
@@ -18,7 +18,7 @@ use tokio::time::timeout;
 /// One node for all of it: starting one takes long.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_server_keeps_what_it_confirmed_and_an_alarm_stops_publishing_alone() {
-    let mut node = Rabbit::start().await.unwrap();
+    let mut node = Settings::new().dead_letter_timeout(Duration::from_secs(5)).start().await.unwrap();
     a_first_delay_that_has_no_time_for_its_queues_says_so_and_declares_them_for_the_next(&node).await;
     confirmed_messages_survive_a_killed_server(&mut node).await;
     at_an_alarm_publishing_is_blocked_and_settling_goes_on(&node).await;

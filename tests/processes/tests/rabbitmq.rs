@@ -11,14 +11,14 @@ use support::{Servers, chain, ledger::Ledger};
 use taskq::prelude::*;
 use taskq_faults::{
     proxy::{Line, Proxy, Who},
-    rabbit::Rabbit,
+    rabbit::{Rabbit, Settings},
     wait::{PATIENCE, ended, eventually},
 };
 use taskq_process_tests::nap;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_confirmed_tasks_outlive_a_killed_broker_and_everyone_goes_on_without_a_restart() {
-    let mut node = Rabbit::start().await.unwrap();
+    let mut node = Settings::new().dead_letter_timeout(Duration::from_secs(5)).start().await.unwrap();
     let servers = Servers::shared().with_amqp(node.url());
     let (app, ledger) = (servers.app("work"), Ledger::new());
     app.startup().await.unwrap();
