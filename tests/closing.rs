@@ -53,7 +53,7 @@ async fn closing_the_broker_under_a_worker_ends_it(stage: Stage) {
     let handle = add.kiq(1, 2).on(&app).await.unwrap();
     assert_eq!(handle.wait_result().await.unwrap().into_value().unwrap(), 3);
     app.broker().close().await.unwrap();
-    let ended = tokio::time::timeout(support::PATIENCE, worker).await.unwrap().unwrap();
+    let ended = tokio::time::timeout(taskq_faults::wait::PATIENCE, worker).await.unwrap().unwrap();
     assert!(matches!(ended, Err(WorkerError::Broker(BrokerError::Closed))), "{ended:?}");
 }
 

@@ -8,8 +8,9 @@ use std::sync::{
     Arc, Condvar, Mutex,
     atomic::{AtomicUsize, Ordering},
 };
-use support::{Stage, eventually};
+use support::Stage;
 use taskq::{BoxError, BoxFuture, KiqError, Run, Task, TaskConfig, TaskStatus, WorkerError, prelude::*};
+use taskq_faults::wait::eventually;
 
 const NAME_OF_300_BYTES: &str = match std::str::from_utf8(&[b'n'; 300]) {
     Ok(name) => name,

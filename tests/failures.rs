@@ -5,8 +5,9 @@
 mod support;
 
 use std::time::Duration;
-use support::{Log, Stage, eventually};
+use support::{Log, Stage};
 use taskq::{BoxFuture, FailureKind, FromContext, Kiq, Next, Outcome, TaskConfig, TaskStatus, prelude::*};
+use taskq_faults::wait::eventually;
 
 #[task]
 async fn greet(name: &str) -> String {

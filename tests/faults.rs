@@ -5,9 +5,10 @@
 mod support;
 
 use std::{sync::Arc, time::Duration};
-use support::{Log, eventually};
+use support::Log;
 use taskq::{KiqError, TaskError, prelude::*};
 use taskq_conformance::{FlakyBroker, Step};
+use taskq_faults::wait::eventually;
 use tokio::time::Instant;
 
 #[task]

@@ -4,9 +4,9 @@
 
 mod support;
 
-use lapin::options::QueueDeclareOptions;
-use support::{Stage, eventually, rabbit};
+use support::{Stage, operator};
 use taskq::{TaskStatus, prelude::*};
+use taskq_faults::wait::eventually;
 
 #[task]
 async fn one() -> u8 {
@@ -20,10 +20,7 @@ async fn never() -> Result<(), String> {
 
 async fn made_by_somebody_else(stage: &Stage) -> String {
     let name = stage.queue("foreign");
-    let (connection, channel) = rabbit::channel().await;
-    let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-    channel.queue_declare(name.as_str().into(), options, Default::default()).await.unwrap();
-    connection.close(200, "done".into()).await.unwrap();
+    operator().await.declare(&name, &[]).await;
     name
 }
 
@@ -32,7 +29,8 @@ async fn a_delayed_task_reaches_a_queue_that_somebody_else_made() {
     support::play(Stage::rabbitmq(), |stage| async move {
         let queue = made_by_somebody_else(&stage).await;
         one.kiq().queue(&queue).delay("1s").on(&stage.app()).await.unwrap();
-        eventually("it is there", || async { rabbit::ready(&queue).await == 1 }).await;
+        let operator = operator().await;
+        eventually("it is there", || async { operator.ready(&queue).await == 1 }).await;
     })
     .await;
 }

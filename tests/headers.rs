@@ -6,8 +6,9 @@
 mod support;
 
 use std::{error::Error, fmt};
-use support::{Stage, eventually};
+use support::Stage;
 use taskq::{KiqError, prelude::*};
+use taskq_faults::wait::eventually;
 
 #[task]
 async fn one() -> u8 {
@@ -52,7 +53,7 @@ async fn an_error_chain_too_long_for_a_frame_is_shortened_in_the_dead_letter() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn labels_that_do_not_fit_a_frame_are_refused_at_once() {
     support::play(Stage::rabbitmq(), |stage| async move {
-        let broker = AmqpBroker::new(format!("{}?frame_max=8192", support::amqp_url()));
+        let broker = AmqpBroker::new(format!("{}?frame_max=8192", taskq_faults::shared::amqp_url()));
         let app = broker.with_default_queue(&stage.queue);
         let error = one.kiq().label("tenant", "x".repeat(10_000)).on(&app).await.unwrap_err();
         assert!(matches!(error, KiqError::Unsupported { .. }), "{error}");

@@ -5,8 +5,9 @@
 mod support;
 
 use std::time::Duration;
-use support::{Log, Stage, eventually};
+use support::{Log, Stage};
 use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext, prelude::*};
+use taskq_faults::wait::eventually;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 

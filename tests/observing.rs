@@ -8,11 +8,12 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use support::{Log, Stage, eventually};
+use support::{Log, Stage};
 use taskq::{
     BoxFuture, Event, FailureKind, KiqError, Message, Middleware, Next, Observer, Outcome, SendMiddleware, SendNext,
     TraceContext, Verdict, prelude::*,
 };
+use taskq_faults::wait::eventually;
 
 #[task(retry = 1, backoff = "fixed(100ms)")]
 async fn second_time_lucky(ctx: TaskContext) -> Result<u32, String> {

@@ -8,8 +8,9 @@ use lapin::{
     BasicProperties,
     types::{AMQPValue, FieldTable},
 };
-use support::{Stage, eventually, rabbit};
+use support::{Stage, operator};
 use taskq::{FailureKind, prelude::*};
+use taskq_faults::wait::eventually;
 
 #[task]
 async fn add(a: i64, b: i64) -> i64 {
@@ -22,7 +23,7 @@ async fn a_thousand_garbage_messages_are_dead_lettered_and_the_good_task_runs() 
         let app = stage.app();
         app.startup().await.unwrap();
         let garbage = (0..1000).map(|i: u32| (i.to_be_bytes().repeat(7), BasicProperties::default()));
-        rabbit::publish_raw(&stage.queue, garbage).await;
+        operator().await.publish_raw(&stage.queue, garbage).await;
         let good = add.kiq(1, 2).on(&app).await.unwrap();
         let app = stage.start(app).await;
         assert_eq!(good.wait_result().await.unwrap().into_value().unwrap(), 3);
@@ -48,7 +49,7 @@ async fn a_damaged_envelope_with_an_id_leaves_a_failure_under_it() {
             .with_type("somebody.elses".into())
             .with_content_type("application/x-unheard-of".into())
             .with_headers(headers);
-        rabbit::publish_raw(&stage.queue, [(b"?".to_vec(), properties)]).await;
+        operator().await.publish_raw(&stage.queue, [(b"?".to_vec(), properties)]).await;
         let failure = TaskHandle::<()>::attach(&app, &id).wait_result().await.unwrap().into_value().unwrap_err();
         assert_eq!(failure.kind, FailureKind::Undecodable);
         let letters = app.dead_letters(&stage.queue);

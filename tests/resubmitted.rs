@@ -5,8 +5,9 @@
 mod support;
 
 use std::sync::Arc;
-use support::{Log, Stage, eventually, unique};
+use support::{Log, Stage, unique};
 use taskq::{Kiq, TaskHandle, TaskStatus, prelude::*};
+use taskq_faults::wait::eventually;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 

@@ -5,8 +5,9 @@
 mod support;
 
 use std::time::Duration;
-use support::{Log, Stage, eventually};
+use support::{Log, Stage};
 use taskq::{FailureKind, ResultError, TaskError, TaskStatus, prelude::*};
+use taskq_faults::wait::eventually;
 
 #[task]
 async fn double(n: i64) -> i64 {
@@ -133,7 +134,7 @@ on_both! {
 #[tokio::test]
 async fn without_a_result_backend_waiting_and_own_ids_are_errors() {
     let stage = Stage::rabbitmq();
-    let app = AmqpBroker::new(support::amqp_url()).with_default_queue(&stage.queue);
+    let app = AmqpBroker::new(taskq_faults::shared::amqp_url()).with_default_queue(&stage.queue);
     let error = double.kiq(1).task_id("mine").on(&app).await.unwrap_err();
     assert!(matches!(error, taskq::KiqError::Unsupported { .. } | taskq::KiqError::Startup { .. }), "{error}");
     stage.clear().await;

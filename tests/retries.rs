@@ -112,7 +112,7 @@ async fn a_task_that_keeps_failing_runs_n_plus_one_times_and_is_dead_lettered(st
     assert_eq!(log.texts().len(), 3);
 
     let letters = app.dead_letters(&stage.queue);
-    support::eventually("the letter is there", || async { letters.count().await.unwrap() == 1 }).await;
+    taskq_faults::wait::eventually("the letter is there", || async { letters.count().await.unwrap() == 1 }).await;
     let letter = letters.get(handle.id()).await.unwrap().unwrap();
     assert_eq!((letter.kind, letter.attempts, letter.error.as_str()), (FailureKind::Error, 3, "attempt 3 fails"));
     assert_eq!(letter.labels["tenant"], "acme");

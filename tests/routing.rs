@@ -6,7 +6,7 @@ mod support;
 
 use futures_util::future::join_all;
 use std::time::Duration;
-use support::{Log, Stage, rabbit};
+use support::{Log, Stage, operator};
 use taskq::{KiqError, prelude::*};
 
 #[task]
@@ -42,7 +42,7 @@ async fn of_a_hundred_publishes_in_flight_exactly_those_to_a_missing_queue_fail(
     let gone = support::unique("gone");
     if !stage.is_memory() {
         stage.app().with_state(log.clone()).with_queue(QueueSpec::new(&gone)).startup().await.unwrap();
-        rabbit::delete(std::slice::from_ref(&gone)).await;
+        operator().await.delete_with_letters(&gone).await;
     }
     for delay in [None, Some("100ms")] {
         ninety_five_and_five(&app, &gone, delay).await;
@@ -79,7 +79,10 @@ async fn queues_whose_names_end_alike_do_not_see_each_others_tasks(stage: Stage)
     }
     assert_eq!(log.texts().len(), 9);
     if !stage.is_memory() {
-        rabbit::delete(&queues).await;
+        let operator = operator().await;
+        for queue in &queues {
+            operator.delete_with_letters(queue).await;
+        }
     }
 }
 
@@ -97,7 +100,7 @@ async fn delayed_tasks_whose_queue_was_deleted_hold_up_nobody() {
         let lost = (0..40).map(|_| note.kiq("lost").queue(&gone).delay("4s").on(&app));
         let lost = join_all(lost).await;
         assert!(lost.iter().all(Result::is_ok), "the queue is there as yet");
-        rabbit::delete(std::slice::from_ref(&gone)).await;
+        operator().await.delete_with_letters(&gone).await;
         let began = tokio::time::Instant::now();
         let live = join_all((0..5).map(|_| note.kiq("live").delay("4s").on(&app))).await;
         for handle in live {
@@ -117,7 +120,7 @@ async fn a_queue_that_is_deleted_under_its_worker_works_again_when_it_is_declare
         let log = Log::default();
         let app = stage.start(stage.app().with_state(log.clone())).await;
         assert!(note.kiq("before").on(&app).await.unwrap().wait_result().await.unwrap().is_ok());
-        rabbit::delete(std::slice::from_ref(&stage.queue)).await;
+        operator().await.delete_with_letters(&stage.queue).await;
         let error = note.kiq("between").on(&app).await.unwrap_err();
         assert!(matches!(error, KiqError::UnknownQueue { .. }), "{error}");
         stage.app().with_state(log.clone()).startup().await.unwrap();

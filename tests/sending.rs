@@ -5,8 +5,9 @@
 mod support;
 
 use std::time::Duration;
-use support::{Log, Stage, eventually, unique};
+use support::{Log, Stage, unique};
 use taskq::{Error, KiqError, TaskStatus, prelude::*};
+use taskq_faults::wait::eventually;
 
 #[task]
 async fn add(a: i64, b: i64) -> i64 {
@@ -128,7 +129,10 @@ async fn names_with_dots_spaces_and_199_bytes_work(stage: Stage) {
         assert_eq!(handle.wait_result().timeout("30s").await.unwrap().into_value().unwrap(), 4, "{name}");
     }
     if !stage.is_memory() {
-        support::rabbit::delete(&names).await;
+        let operator = support::operator().await;
+        for name in &names {
+            operator.delete_with_letters(name).await;
+        }
     }
 }
 
@@ -218,7 +222,7 @@ async fn what_is_wrong_with_the_server_is_said_in_time() {
     let text = chain(&wrong.startup().await.unwrap_err());
     assert!(text.contains("amqp"), "{text}");
 
-    let denied = support::amqp_url().replace("guest:guest", "guest:s3cret");
+    let denied = taskq_faults::shared::amqp_url().replace("guest:guest", "guest:s3cret");
     let text = chain(&broker(&denied).startup().await.unwrap_err());
     assert!(text.contains("refuses") && !text.contains("s3cret"), "{text}");
 }

@@ -5,8 +5,9 @@
 mod support;
 
 use std::time::Duration;
-use support::{Log, Stage, eventually};
+use support::{Log, Stage};
 use taskq::{WorkerError, prelude::*};
+use taskq_faults::wait::eventually;
 use tokio_util::sync::CancellationToken;
 
 #[task(retry = 0)]

@@ -5,19 +5,20 @@ mod support;
 
 use bytes::Bytes;
 use lapin::BasicProperties;
-use support::{amqp_url, rabbit, relay::Relay};
+use support::{line, operator};
 use taskq_amqp::AmqpBroker;
 use taskq_conformance::{Harness, broker_suite};
 use taskq_core::QueueSpec;
+use taskq_faults::proxy::{Proxy, Who};
 
 struct OnRabbit {
-    relay: Relay,
+    line: Proxy,
     spec: fn(&str) -> QueueSpec,
 }
 
 impl OnRabbit {
-    async fn of(spec: fn(&str) -> QueueSpec) -> Self {
-        OnRabbit { relay: Relay::start().await, spec }
+    fn of(spec: fn(&str) -> QueueSpec) -> Self {
+        OnRabbit { line: line(), spec }
     }
 }
 
@@ -25,7 +26,7 @@ impl Harness for OnRabbit {
     type Broker = AmqpBroker;
 
     async fn connect(&self) -> AmqpBroker {
-        AmqpBroker::new(self.relay.url()).name("conformance")
+        AmqpBroker::new(self.line.url()).name("conformance")
     }
 
     fn spec(&self, queue: &str) -> QueueSpec {
@@ -33,26 +34,26 @@ impl Harness for OnRabbit {
     }
 
     async fn interrupt(&self) -> bool {
-        self.relay.cut();
+        self.line.cut(Who::All);
         true
     }
 
     async fn inject(&self, queue: &str, body: Bytes) -> bool {
-        rabbit::publish_raw(&amqp_url(), queue, &body, BasicProperties::default()).await;
+        operator().await.publish_raw(queue, [(body.to_vec(), BasicProperties::default())]).await;
         true
     }
 
     async fn cleanup(&self, queue: &str) {
-        rabbit::delete(&amqp_url(), &[queue.to_owned()]).await;
+        operator().await.delete_with_letters(queue).await;
     }
 }
 
 mod on_quorum_queues {
     use super::*;
-    broker_suite!(OnRabbit::of(|queue| QueueSpec::new(queue)).await);
+    broker_suite!(OnRabbit::of(|queue| QueueSpec::new(queue)));
 }
 
 mod on_classic_queues {
     use super::*;
-    broker_suite!(OnRabbit::of(|queue| QueueSpec::new(queue).classic()).await);
+    broker_suite!(OnRabbit::of(|queue| QueueSpec::new(queue).classic()));
 }

@@ -5,8 +5,9 @@
 mod support;
 
 use std::time::{Duration, Instant};
-use support::{amqp_url, broker_with, consume, eventually, next, number_of, rabbit, take_all, to, with_queue};
+use support::{broker_with, consume, next, number_of, operator, take_all, to, with_queue};
 use taskq_core::{Broker, BrokerError, Content, Origin, Publish, QueueSpec};
+use taskq_faults::{shared::amqp_url, wait::eventually};
 
 const TICK: Duration = Duration::from_millis(100);
 
@@ -40,7 +41,7 @@ async fn delayed_messages_reach_their_own_queue_only() {
         let mut of_long = consume(&broker, &long, 5).await;
         broker.publish(to(&long, 1).delay(Some(TICK))).await.unwrap();
         assert_eq!(number_of(&next(&mut of_long).await), 1);
-        assert_eq!(rabbit::counts(&amqp_url(), &queue).await, (0, 0));
+        assert_eq!(operator().await.find(&queue).await, Some((0, 0)));
     })
     .await;
 }
@@ -55,17 +56,15 @@ async fn forty_delayed_messages_of_a_deleted_queue_do_not_hold_up_others() {
         publishes.push(to(&queue, 40).delay(Some(TICK * 15)));
         let outcomes = broker.publish_many(publishes).await;
         assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
-        rabbit::delete(&amqp_url(), std::slice::from_ref(&deleted)).await;
+        operator().await.delete_with_letters(&deleted).await;
         // Much less than the three minutes after which the server tries dead letters again.
         assert_eq!(number_of(&next(&mut consume(&broker, &queue, 1).await).await), 40);
-        let unroutable = async || {
-            let count = rabbit::take_out(&amqp_url(), "taskq.v1.unroutable", &format!(".{deleted}")).await;
-            (count > 0).then_some(count)
-        };
-        let mut kept = 0;
-        while kept < 40 {
-            kept += eventually("the forty are kept where nothing is lost", unroutable).await;
-        }
+        let (operator, mut kept) = (operator().await, 0);
+        eventually("the forty are kept where nothing is lost", async || {
+            kept += operator.take_out("taskq.v1.unroutable", &format!(".{deleted}")).await;
+            kept >= 40
+        })
+        .await;
         // The next connection asks again whether the queue is there.
         let other = taskq_amqp::AmqpBroker::new(amqp_url());
         let refused = other.publish(to(&deleted, 41).delay(Some(TICK))).await;
@@ -85,12 +84,12 @@ async fn what_was_due_while_its_queue_was_away_comes_when_it_is_consumed_again()
         publishes.push(to(&other, 5).delay(Some(TICK * 15)));
         let outcomes = broker.publish_many(publishes).await;
         assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
-        rabbit::delete(&amqp_url(), std::slice::from_ref(&queue)).await;
+        operator().await.delete_with_letters(&queue).await;
         // Due after the others, which have gone where nothing is lost.
         assert_eq!(number_of(&next(&mut consume(&broker, &other, 1).await).await), 5);
         taskq_amqp::AmqpBroker::new(amqp_url()).declare(&QueueSpec::new(&queue)).await.unwrap();
         assert_eq!(take_all(&mut consumer, 5).await, [1; 5]);
-        let left = rabbit::take_out(&amqp_url(), "taskq.v1.unroutable", &format!(".{queue}")).await;
+        let left = operator().await.take_out("taskq.v1.unroutable", &format!(".{queue}")).await;
         assert_eq!(left, 0, "each was brought, and none is left behind");
     })
     .await;

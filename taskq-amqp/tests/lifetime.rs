@@ -5,9 +5,10 @@
 mod support;
 
 use std::time::Duration;
-use support::{amqp_url, broker_with, consume, eventually, next, rabbit, relay::Relay, take_all, to, with_queue};
+use support::{broker_with, consume, line, next, operator, take_all, to, with_queue};
 use taskq_amqp::AmqpBroker;
 use taskq_core::{Broker, BrokerError, QueueSpec};
+use taskq_faults::{shared::amqp_url, wait::eventually};
 use tokio::runtime;
 
 fn runtime() -> runtime::Runtime {
@@ -51,15 +52,15 @@ fn a_broker_keeps_real_time_while_a_test_has_paused_its_own() {
 #[tokio::test]
 async fn heartbeats_go_on_while_user_code_blocks_its_runtime() {
     with_queue("blocking", async |queue| {
-        let relay = Relay::start_apart();
-        let broker = AmqpBroker::new(relay.url()).heartbeat(Duration::from_secs(1));
+        let line = line();
+        let broker = AmqpBroker::new(line.url()).heartbeat(Duration::from_secs(1));
         broker.declare(&QueueSpec::new(&queue)).await.unwrap();
         let mut consumer = consume(&broker, &queue, 1).await;
-        let connections = relay.accepted();
+        let connections = line.counters().accepted;
         std::thread::sleep(Duration::from_secs(5));
         broker.publish(to(&queue, 0)).await.unwrap();
         take_all(&mut consumer, 1).await;
-        assert_eq!(relay.accepted(), connections, "a connection was lost");
+        assert_eq!(line.counters().accepted, connections, "a connection was lost");
     })
     .await;
 }
@@ -74,7 +75,7 @@ async fn dropping_the_last_handle_closes_the_connections_and_gives_back_what_was
         drop(broker);
         drop(consumer);
         drop(held);
-        let given_back = async || (rabbit::counts(&amqp_url(), &queue).await == (1, 0)).then_some(());
+        let given_back = async || operator().await.find(&queue).await == Some((1, 0));
         eventually("the message is given back and nobody consumes", given_back).await;
     })
     .await;
@@ -89,9 +90,9 @@ async fn an_ack_just_before_the_last_handle_is_dropped_counts() {
             let mut consumer = consume(&broker, &queue, 1).await;
             next(&mut consumer).await.ack();
             drop((consumer, broker));
-            let nobody = async || (rabbit::counts(&amqp_url(), &queue).await.1 == 0).then_some(());
+            let nobody = async || operator().await.consumers(&queue).await == 0;
             eventually("nobody consumes", nobody).await;
-            assert_eq!(rabbit::counts(&amqp_url(), &queue).await.0, 0);
+            assert_eq!(operator().await.ready(&queue).await, 0);
         }
     })
     .await;
@@ -110,7 +111,7 @@ async fn closing_tells_the_last_settlements_and_refuses_what_comes_after() {
         broker.close().await.unwrap();
         broker.close().await.unwrap();
         drop(held);
-        assert_eq!(rabbit::counts(&amqp_url(), &queue).await, (20, 0));
+        assert_eq!(operator().await.find(&queue).await, Some((20, 0)));
         assert!(consumer.next().await.is_none());
         assert!(matches!(broker.publish(to(&queue, 0)).await, Err(BrokerError::Closed)));
         assert!(matches!(broker.inspect(&queue).await, Err(BrokerError::Closed)));
@@ -135,7 +136,7 @@ fn a_connection_outlives_more_channels_that_the_server_closed_than_it_has_number
         }
         assert!(lost <= 1, "{lost} questions were not answered");
         broker.publish(to(&queue, 0)).await.unwrap();
-        eventually("it answers by another connection", async || broker.inspect(&queue).await.ok()).await;
+        eventually("it answers by another connection", async || broker.inspect(&queue).await.is_ok()).await;
         assert_eq!(take_all(&mut consume(&broker, &queue, 1).await, 1).await, [1]);
     }));
 }

@@ -6,21 +6,25 @@ mod support;
 
 use futures_util::future::join_all;
 use std::time::{Duration, Instant};
-use support::{PATIENCE, consume, eventually, next, node::Node, number_of, rabbit, take_all, to, unique};
+use support::{consume, next, number_of, take_all, to, unique};
 use taskq_amqp::AmqpBroker;
 use taskq_core::{Broker, BrokerError, Origin, QueueSpec};
+use taskq_faults::{
+    rabbit::{Alarm, Client, Rabbit, Settings},
+    wait::{PATIENCE, eventually, found},
+};
 use tokio::time::timeout;
 
 /// One node for all of it: starting one takes long.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_server_keeps_what_it_confirmed_and_an_alarm_stops_publishing_alone() {
-    let mut node = Node::start().await;
+    let mut node = Settings::new().dead_letter_timeout(Duration::from_secs(5)).start().await.unwrap();
     a_first_delay_that_has_no_time_for_its_queues_says_so_and_declares_them_for_the_next(&node).await;
     confirmed_messages_survive_a_killed_server(&mut node).await;
     at_an_alarm_publishing_is_blocked_and_settling_goes_on(&node).await;
 }
 
-async fn a_first_delay_that_has_no_time_for_its_queues_says_so_and_declares_them_for_the_next(node: &Node) {
+async fn a_first_delay_that_has_no_time_for_its_queues_says_so_and_declares_them_for_the_next(node: &Rabbit) {
     let queue = unique("first");
     let broker = AmqpBroker::new(node.url());
     broker.declare(&QueueSpec::new(&queue)).await.unwrap();
@@ -30,13 +34,14 @@ async fn a_first_delay_that_has_no_time_for_its_queues_says_so_and_declares_them
     let text = error.to_string();
     assert!(text.contains("declar") && text.contains("delay") && text.contains("within"), "{text}");
 
-    eventually("the last delay queue is declared", async || rabbit::exists(&node.url(), "taskq.v1.delay.27").await)
-        .await;
+    let operator = Client::of(&node.url()).await;
+    let is_there = async || operator.find("taskq.v1.delay.27").await.is_some();
+    eventually("the last delay queue is declared", is_there).await;
     broker.publish(to(&queue, 1).delay(Some(Duration::from_secs(3600)))).await.unwrap();
     broker.close().await.unwrap();
 }
 
-async fn confirmed_messages_survive_a_killed_server(node: &mut Node) {
+async fn confirmed_messages_survive_a_killed_server(node: &mut Rabbit) {
     let queue = unique("killed");
     let broker = AmqpBroker::new(node.url());
     for queue in [QueueSpec::new(&queue), QueueSpec::new(format!("{queue}.classic")).classic()] {
@@ -57,10 +62,10 @@ async fn confirmed_messages_survive_a_killed_server(node: &mut Node) {
 
     node.kill();
     let waiting = tokio::spawn({
-        let (broker, publish) = (broker.clone(), to(&queue, 201).within(PATIENCE * 4));
+        let (broker, publish) = (broker.clone(), to(&queue, 201).within(PATIENCE * 2));
         async move { broker.publish(publish).await }
     });
-    let refused = eventually("there is no connection", async || {
+    let refused = found("there is no connection", async || {
         let soon = to(&queue, 999).within(Duration::from_millis(300));
         match broker.publish(soon).await.unwrap_err() {
             // On its way when the server died.
@@ -70,8 +75,8 @@ async fn confirmed_messages_survive_a_killed_server(node: &mut Node) {
     });
     let refused = refused.await;
     assert!(matches!(refused, BrokerError::Unreachable { .. }), "{refused:?}");
-    node.run().await;
-    timeout(PATIENCE * 4, waiting).await.unwrap().unwrap().unwrap();
+    node.run().await.unwrap();
+    timeout(PATIENCE * 2, waiting).await.unwrap().unwrap().unwrap();
 
     take_all(&mut early, 202).await;
     let mut classic = consume(&broker, &format!("{queue}.classic"), 200).await;
@@ -83,19 +88,19 @@ async fn confirmed_messages_survive_a_killed_server(node: &mut Node) {
     broker.close().await.unwrap();
 }
 
-async fn at_an_alarm_publishing_is_blocked_and_settling_goes_on(node: &Node) {
+async fn at_an_alarm_publishing_is_blocked_and_settling_goes_on(node: &Rabbit) {
     let queue = unique("alarm");
     let broker = AmqpBroker::new(node.url());
     broker.declare(&QueueSpec::new(&queue)).await.unwrap();
     broker.publish_many((0..20).map(|number| to(&queue, number)).collect()).await;
     let mut consumer = consume(&broker, &queue, 5).await;
     let held = next(&mut consumer).await;
-    node.ctl(&["set_vm_memory_high_watermark", "0"]).await;
+    node.set_alarm(Alarm::Memory, true).await.unwrap();
 
     // The server lets the first publish by and then says that it takes no more.
     let within = |number| to(&queue, number).within(Duration::from_secs(1));
     let began = Instant::now();
-    let blocked = eventually("a publish is blocked", async || match broker.publish(within(20)).await {
+    let blocked = found("a publish is blocked", async || match broker.publish(within(20)).await {
         Err(error @ BrokerError::Blocked { .. }) => Some(error),
         Ok(()) | Err(BrokerError::Unconfirmed { .. }) => None,
         Err(other) => panic!("{other:?}"),
@@ -108,21 +113,18 @@ async fn at_an_alarm_publishing_is_blocked_and_settling_goes_on(node: &Node) {
     for _ in 1..20 {
         next(&mut consumer).await.ack();
     }
-    eventually("all is settled", async || (broker.inspect(&queue).await.unwrap().ready == 0).then_some(())).await;
+    eventually("all is settled", async || broker.inspect(&queue).await.unwrap().ready == 0).await;
 
     let patient = join_all((100..110).map(|number| broker.publish(to(&queue, number))));
     let ((), outcomes) = tokio::join!(
         async {
             tokio::time::sleep(Duration::from_millis(500)).await;
-            node.ctl(&["set_vm_memory_high_watermark", "0.4"]).await;
+            node.set_alarm(Alarm::Memory, false).await.unwrap();
         },
         patient
     );
     assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
     broker.close().await.unwrap();
-    eventually("all connections are closed", async || {
-        let (_, consumers) = rabbit::counts(&node.url(), &queue).await;
-        (consumers == 0).then_some(())
-    })
-    .await;
+    let operator = Client::of(&node.url()).await;
+    eventually("all connections are closed", async || operator.consumers(&queue).await == 0).await;
 }

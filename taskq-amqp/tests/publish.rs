@@ -8,14 +8,13 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use lapin::types::AMQPValue;
 use std::{collections::BTreeMap, time::Duration};
-use support::{
-    amqp_url, broker_with, consume, eventually, next, number_of, numbered, rabbit, take_all, to, unique, with_queue,
-};
+use support::{broker_with, consume, next, number_of, numbered, operator, take_all, to, unique, with_queue};
 use taskq_amqp::AmqpBroker;
 use taskq_core::{
     Broker, BrokerError, Content, Epitaph, FailureKind, Foreign, Origin, Publish, QueueSpec, TaskFailure, TaskId,
     UnixMillis,
 };
+use taskq_faults::{shared::amqp_url, wait::eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_at_once_of_which_five_go_astray_each_hear_of_their_own() {
@@ -36,7 +35,7 @@ async fn a_hundred_at_once_of_which_five_go_astray_each_hear_of_their_own() {
                 }
             }
         }
-        assert_eq!(rabbit::counts(&amqp_url(), &queue).await.0, 950);
+        assert_eq!(operator().await.ready(&queue).await, 950);
     })
     .await;
 }
@@ -74,7 +73,7 @@ async fn two_messages_of_one_id_at_once_both_get_an_answer() {
         let twins = [&queue, &unique("unknown"), &queue].map(|target| Publish::new(target, message.clone()));
         let outcomes = broker.publish_many(twins.into()).await;
         assert!(matches!(&outcomes[..], [Ok(()), Err(BrokerError::Unroutable { .. }), Ok(())]), "{outcomes:?}");
-        assert_eq!(rabbit::counts(&amqp_url(), &queue).await.0, 2);
+        assert_eq!(operator().await.ready(&queue).await, 2);
     })
     .await;
 }
@@ -87,7 +86,7 @@ async fn declare_small(queue: &str) {
         ("x-max-length", AMQPValue::LongInt(2)),
         ("x-overflow", text("reject-publish")),
     ];
-    rabbit::declare(&amqp_url(), queue, &arguments).await;
+    operator().await.declare(queue, &arguments).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -154,7 +153,7 @@ async fn ten_thousand_callers_at_once_are_served_through_bounded_memory() {
         for outcome in join_all(publishing).await {
             outcome.unwrap().unwrap();
         }
-        assert_eq!(rabbit::counts(&amqp_url(), &queue).await.0, 12_000);
+        assert_eq!(operator().await.ready(&queue).await, 12_000);
     })
     .await;
 }
@@ -204,7 +203,7 @@ async fn a_caller_that_goes_away_leaves_nothing_behind() {
             let delivery = next(&mut consumer).await;
             let number = number_of(&delivery);
             delivery.ack();
-            (number == 200).then_some(())
+            number == 200
         })
         .await;
     })

@@ -9,11 +9,10 @@ use std::{
     num::NonZeroU16,
     time::{Duration, Instant},
 };
-use support::{
-    amqp_url, amqp_url_at, broker_with, consume, next, number_of, rabbit, relay::Relay, to, unique, with_queue,
-};
+use support::{amqp_url_at, broker_with, consume, line, next, number_of, operator, to, unique, with_queue};
 use taskq_amqp::AmqpBroker;
 use taskq_core::{Broker, BrokerError, QueueSpec};
+use taskq_faults::shared::amqp_url;
 
 /// A port that nobody listens on.
 const NOBODY: &str = "127.0.0.1:1";
@@ -40,8 +39,8 @@ async fn a_queue_of_somebody_else_is_used_as_it_is_delays_and_dead_letters_inclu
         let spec = QueueSpec::new(&queue).existing();
         let missing = broker.declare(&spec).await.unwrap_err();
         assert!(matches!(missing, BrokerError::Unroutable { .. }), "{missing:?}");
-        assert_eq!(rabbit::exists(&amqp_url(), &spec.dead_letter_name()).await, None, "a typo leaves nothing behind");
-        rabbit::declare(&amqp_url(), &queue, &[("x-max-length", AMQPValue::LongInt(17))]).await;
+        assert_eq!(operator().await.find(&spec.dead_letter_name()).await, None, "a typo leaves nothing behind");
+        operator().await.declare(&queue, &[("x-max-length", AMQPValue::LongInt(17))]).await;
         broker.declare(&spec).await.unwrap();
         broker.publish(to(&queue, 1).delay(Some(Duration::from_millis(100)))).await.unwrap();
         assert_eq!(number_of(&next(&mut consume(&broker, &queue, 1).await).await), 1);
@@ -72,14 +71,14 @@ async fn priorities_are_served_from_the_highest() {
 
 #[tokio::test]
 async fn a_wrong_password_is_denied_and_not_tried_again_by_itself() {
-    let relay = Relay::start().await;
-    let broker = AmqpBroker::new(relay.url().replace("guest:guest", "guest:wrong-secret"));
+    let line = line();
+    let broker = AmqpBroker::new(line.url().replace("guest:guest", "guest:wrong-secret"));
     let denied = broker.declare(&QueueSpec::new("anything")).await.unwrap_err();
     assert!(matches!(denied, BrokerError::Denied { .. }), "{denied:?}");
     assert!(!format!("{denied} {denied:?} {broker:?}").contains("secret"));
-    let after_one = relay.accepted();
+    let after_one = line.counters().accepted;
     tokio::time::sleep(Duration::from_secs(3)).await;
-    assert_eq!(relay.accepted(), after_one);
+    assert_eq!(line.counters().accepted, after_one);
     let denied = broker.publish(to("anything", 1)).await.unwrap_err();
     assert!(matches!(denied, BrokerError::Denied { .. }), "{denied:?}");
     let denied = broker.consume(&QueueSpec::new("anything"), NonZeroU16::MIN).await.unwrap_err();

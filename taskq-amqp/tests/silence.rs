@@ -2,24 +2,23 @@
 
 mod support;
 
-use lapin::options::QueueDeleteOptions;
 use std::time::Duration;
-use support::{
-    PATIENCE, amqp_url, broker_with, eventually, rabbit,
-    relay::{Mode, Relay},
-    to, with_queue,
-};
+use support::{broker_with, line, operator, to, with_queue};
 use taskq_amqp::AmqpBroker;
 use taskq_core::{Broker, BrokerError, QueueSpec};
+use taskq_faults::{
+    proxy::{Line, Way, Who},
+    wait::{PATIENCE, eventually},
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_says_nothing_about_many_messages_does_not_hold_up_the_next() {
     with_queue("silence", async |queue| {
-        let relay = Relay::start().await;
-        let broker = AmqpBroker::new(relay.url()).heartbeat(Duration::from_secs(600));
+        let line = line();
+        let broker = AmqpBroker::new(line.url()).heartbeat(Duration::from_secs(600));
         broker.declare(&QueueSpec::new(&queue)).await.unwrap();
         broker.publish(to(&queue, 0)).await.unwrap();
-        relay.set(Mode::Mute);
+        line.line(Who::All, Way::ToClient, Line::Stall);
         let soon = Duration::from_millis(500);
         let lost = broker.publish_many((1..=300).map(|number| to(&queue, number).within(soon)).collect()).await;
         assert!(lost.iter().all(|outcome| matches!(outcome, Err(BrokerError::Unconfirmed { .. }))), "{lost:?}");
@@ -32,15 +31,15 @@ async fn a_server_that_says_nothing_about_many_messages_does_not_hold_up_the_nex
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_message_without_a_word_about_it_is_enough_to_leave_a_connection_on_which_nothing_is_answered() {
     with_queue("left", async |queue| {
-        let relay = Relay::start().await;
-        let broker = AmqpBroker::new(relay.url()).heartbeat(Duration::from_secs(600));
+        let line = line();
+        let broker = AmqpBroker::new(line.url()).heartbeat(Duration::from_secs(600));
         broker.declare(&QueueSpec::new(&queue)).await.unwrap();
         broker.publish(to(&queue, 0)).await.unwrap();
-        relay.set(Mode::Mute);
+        line.line(Who::All, Way::ToClient, Line::Stall);
         let lost = broker.publish(to(&queue, 1).within(Duration::from_millis(500))).await;
         assert!(matches!(lost, Err(BrokerError::Unconfirmed { .. })), "{lost:?}");
-        eventually("there is another connection", async || (relay.accepted() == 2).then_some(())).await;
-        relay.set(Mode::Open);
+        eventually("there is another connection", async || line.counters().accepted == 2).await;
+        line.heal();
         broker.publish(to(&queue, 2)).await.unwrap();
     })
     .await;
@@ -53,17 +52,17 @@ async fn publishing_goes_on_after_a_queue_was_deleted_with_hundreds_of_messages_
         let other = format!("{queue}.other");
         let broker = broker_with(&queue).await;
         broker.declare(&QueueSpec::new(&other)).await.unwrap();
-        let (connection, channel) = rabbit::channel(&amqp_url()).await;
+        let operator = operator().await;
         let soon = Duration::from_secs(2);
         let many: Vec<_> = (0..3000).map(|number| to(&queue, number).within(soon)).collect();
         broker.publish(to(&queue, 0)).await.unwrap();
         let publisher = broker.clone();
         let publishing = tokio::spawn(async move { publisher.publish_many(many).await });
         tokio::time::sleep(Duration::from_millis(30)).await;
-        channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
+        operator.delete(&queue).await;
         publishing.await.unwrap();
         broker.publish(to(&other, 0).within(PATIENCE)).await.unwrap();
-        connection.close(200, "done".into()).await.unwrap();
+        operator.close().await;
     })
     .await;
 }

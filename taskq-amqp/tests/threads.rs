@@ -8,12 +8,14 @@ use std::{
     fs,
     time::{Duration, Instant},
 };
-use support::{
-    amqp_url, eventually,
-    relay::{Mode, Relay},
-};
+use support::line;
 use taskq_amqp::AmqpBroker;
 use taskq_core::{Broker, BrokerError};
+use taskq_faults::{
+    proxy::{Door, Who},
+    shared::amqp_url,
+    wait::eventually,
+};
 
 /// This process's threads of lapin.
 fn io_threads() -> usize {
@@ -28,14 +30,14 @@ async fn no_thread_is_left_of_brokers_that_were_dropped_nor_of_servers_that_neve
         let broker = AmqpBroker::new(amqp_url());
         assert!(broker.inspect("no-such-queue").await.is_err());
     }
-    let relay = Relay::start().await;
-    relay.set(Mode::Silent);
-    let silent = AmqpBroker::new(relay.url());
+    let line = line();
+    line.door(Door::Silent);
+    let silent = AmqpBroker::new(line.url());
     let began = Instant::now();
     let unreachable = silent.inspect("anything").await.unwrap_err();
     assert!(matches!(unreachable, BrokerError::Unreachable { .. }), "{unreachable:?}");
     assert!(began.elapsed() < Duration::from_secs(15));
     drop(silent);
-    relay.cut();
-    eventually("the threads are gone", async || (io_threads() == 0).then_some(())).await;
+    line.cut(Who::All);
+    eventually("the threads are gone", async || io_threads() == 0).await;
 }

@@ -9,57 +9,21 @@ use std::{
     sync::{Arc, Weak},
     time::Duration,
 };
-use support::{Server, TTL, ended, eventually, record};
+use support::{TTL, record};
 use taskq_conformance::ResultsHarness;
 use taskq_core::{ResultBackend, ResultError, TaskId};
+use taskq_faults::{
+    redis::Cluster,
+    wait::{ended, eventually},
+};
 use taskq_redis_results::RedisResults;
 use tokio::{
     sync::Mutex,
     time::{Instant, timeout},
 };
 
-const SLOTS: [(u16, u16); 3] = [(0, 5_460), (5_461, 10_921), (10_922, 16_383)];
-
-struct Cluster {
-    nodes: Vec<Server>,
-    prefix: String,
-}
-
-impl Cluster {
-    async fn start() -> Self {
-        let options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"];
-        let mut nodes = Vec::new();
-        for (from, to) in SLOTS {
-            let node = Server::start(&options).await;
-            let mut connection = node.connect().await;
-            let range = redis::cmd("CLUSTER").arg(&["ADDSLOTSRANGE"]).arg(from).arg(to).to_owned();
-            let _: () = range.query_async(&mut connection).await.unwrap();
-            nodes.push(node);
-        }
-        let mut first = nodes[0].connect().await;
-        for node in &nodes[1..] {
-            let meet = redis::cmd("CLUSTER").arg("MEET").arg("127.0.0.1").arg(node.port()).to_owned();
-            let _: () = meet.query_async(&mut first).await.unwrap();
-        }
-        let cluster = Cluster { nodes, prefix: "taskq".into() };
-        cluster.is_whole().await;
-        cluster
-    }
-
-    async fn is_whole(&self) {
-        for node in &self.nodes {
-            eventually("a node knows the whole cluster", async || {
-                let mut connection = node.connect().await;
-                let info: String = redis::cmd("CLUSTER").arg("INFO").query_async(&mut connection).await.unwrap();
-                info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:3")
-            })
-            .await;
-        }
-    }
-
-    fn results(&self) -> RedisResults {
-        RedisResults::cluster(self.nodes.iter().map(Server::url)).prefix(&self.prefix)
-    }
+fn results_of(cluster: &Cluster) -> RedisResults {
+    RedisResults::cluster(cluster.urls()).prefix("taskq")
 }
 
 /// One cluster for all tests of this file that run at the same time; ids keep them apart.
@@ -73,7 +37,7 @@ impl SharedCluster {
         if let Some(cluster) = shared.upgrade() {
             return SharedCluster(cluster);
         }
-        let cluster = Arc::new(Cluster::start().await);
+        let cluster = Arc::new(Cluster::start().await.unwrap());
         *shared = Arc::downgrade(&cluster);
         SharedCluster(cluster)
     }
@@ -83,7 +47,7 @@ impl ResultsHarness for SharedCluster {
     type Results = RedisResults;
 
     async fn connect(&self) -> RedisResults {
-        self.0.results()
+        results_of(&self.0)
     }
 }
 
@@ -92,7 +56,7 @@ taskq_conformance::results_suite!(SharedCluster::find().await);
 #[tokio::test]
 async fn a_wait_is_woken_by_its_shard() {
     let cluster = SharedCluster::find().await.0;
-    let (one, other) = (cluster.results(), cluster.results());
+    let (one, other) = (results_of(&cluster), results_of(&cluster));
     let ids: Vec<TaskId> = (0..30).map(|_| TaskId::new()).collect();
     let mut waits = futures_util::future::join_all(ids.iter().map(|id| one.wait(id, 0)));
     // Looks without a push come 1 and 3 seconds after the first, and the next of them at 7 seconds.
@@ -107,17 +71,17 @@ async fn a_wait_is_woken_by_its_shard() {
 
 #[tokio::test]
 async fn waits_ride_out_a_node_that_is_killed_and_restarted() {
-    let mut cluster = Cluster::start().await;
-    let (one, other) = (cluster.results(), cluster.results());
+    let mut cluster = Cluster::start().await.unwrap();
+    let (one, other) = (results_of(&cluster), results_of(&cluster));
     one.startup().await.unwrap();
     let ids: Vec<TaskId> = (0..30).map(|_| TaskId::new()).collect();
     let mut waits = futures_util::future::join_all(ids.iter().map(|id| one.wait(id, 0)));
     assert!(timeout(Duration::from_millis(500), &mut waits).await.is_err());
-    for n in 0..cluster.nodes.len() {
-        cluster.nodes[n].kill();
+    for n in 0..cluster.nodes().len() {
+        cluster.node_mut(n).kill();
         assert!(timeout(Duration::from_millis(500), &mut waits).await.is_err());
-        cluster.nodes[n].run().await;
-        cluster.is_whole().await;
+        cluster.node_mut(n).run().await.unwrap();
+        cluster.whole().await.unwrap();
     }
     for id in &ids {
         eventually("the record is stored", async || other.store(id, &record(0), TTL).await.is_ok()).await;

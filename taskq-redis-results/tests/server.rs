@@ -1,22 +1,27 @@
 //! What a server sees: how many commands, which keys, and whom it refuses.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod support;
 
 use futures_util::future::join_all;
 use std::time::Duration;
-use support::{Server, TTL, command_counts, ended, eventually, record};
+use support::{TTL, record};
 use taskq_core::{ResultBackend, ResultError, Step, TaskId};
+use taskq_faults::{
+    redis::{Redis, Settings},
+    wait::{ended, eventually},
+};
 use taskq_redis_results::RedisResults;
 use tokio::time::{Instant, timeout};
 
 #[tokio::test]
 async fn a_hundred_waits_of_five_seconds_cost_ten_commands_each_at_most() {
-    let server = Server::start(&[]).await;
-    let mut operator = server.connect().await;
+    let server = Redis::start().await.unwrap();
     let (one, attached) = (RedisResults::new(server.url()), RedisResults::new(server.url()));
     let worker = RedisResults::new(server.url());
     let ids: Vec<TaskId> = (0..100).map(|_| TaskId::new()).collect();
-    let before: u64 = command_counts(&mut operator).await.values().sum();
+    let before: u64 = server.command_counts().await.unwrap().values().sum();
     let mut waits = join_all(ids.iter().enumerate().map(|(n, id)| match n % 2 {
         0 => one.wait(id, 0),
         _ => attached.wait(id, 0),
@@ -30,7 +35,7 @@ async fn a_hundred_waits_of_five_seconds_cost_ten_commands_each_at_most() {
     assert!(waited.iter().all(Result::is_ok) && stores.iter().all(Result::is_ok));
     // The next look without a push is due 7 seconds after the first.
     assert!(woken < Duration::from_millis(1_500), "the waits were not ended by a push: {woken:?}");
-    let counts = command_counts(&mut operator).await;
+    let counts = server.command_counts().await.unwrap();
     let cost = counts.values().sum::<u64>() - before;
     println!("100 waits: {cost} commands, all woken {woken:?} after the first store; {counts:?}");
     assert!(cost <= 1_000, "{cost} commands for 100 waits: {counts:?}");
@@ -38,35 +43,33 @@ async fn a_hundred_waits_of_five_seconds_cost_ten_commands_each_at_most() {
 
 #[tokio::test]
 async fn many_waits_for_one_task_register_once() {
-    let server = Server::start(&[]).await;
-    let mut operator = server.connect().await;
+    let server = Redis::start().await.unwrap();
     let results = RedisResults::new(server.url());
     let id = TaskId::new();
     let mut waits = join_all((0..500).map(|_| results.wait(&id, 0)));
     assert!(timeout(Duration::from_millis(500), &mut waits).await.is_err());
     results.store(&id, &record(0), TTL).await.unwrap();
     assert!(ended(waits).await.iter().all(Result::is_ok));
-    let counts = command_counts(&mut operator).await;
+    let counts = server.command_counts().await.unwrap();
     assert_eq!((counts["sadd"], counts["publish"], counts["subscribe"]), (1, 1, 1), "{counts:?}");
 }
 
 #[tokio::test]
 async fn a_result_that_nobody_waits_for_costs_two_commands() {
-    let server = Server::start(&[]).await;
-    let mut operator = server.connect().await;
+    let server = Redis::start().await.unwrap();
     let results = RedisResults::new(server.url());
     results.startup().await.unwrap();
-    let before: u64 = command_counts(&mut operator).await.values().sum();
+    let before: u64 = server.command_counts().await.unwrap().values().sum();
     for _ in 0..50 {
         results.store(&TaskId::new(), &record(0), TTL).await.unwrap();
     }
-    let counts = command_counts(&mut operator).await;
+    let counts = server.command_counts().await.unwrap();
     assert_eq!(counts.values().sum::<u64>() - before, 100, "{counts:?}");
 }
 
 #[tokio::test]
 async fn dropped_waits_leave_nothing_behind_in_this_process() {
-    let server = Server::start(&[]).await;
+    let server = Redis::start().await.unwrap();
     let results = RedisResults::new(server.url());
     let ids: Vec<TaskId> = (0..100).map(|_| TaskId::new()).collect();
     let waits = join_all(ids.iter().map(|id| results.wait(id, 0)));
@@ -81,7 +84,7 @@ async fn dropped_waits_leave_nothing_behind_in_this_process() {
 
 #[tokio::test]
 async fn every_key_has_a_time_to_live_and_the_braces_of_its_task() {
-    let server = Server::start(&[]).await;
+    let server = Redis::start().await.unwrap();
     let results = RedisResults::new(server.url()).prefix("my_app");
     for round in [0, 0, 1, 2] {
         let id = TaskId::from(format!("order {round}.é"));
@@ -95,11 +98,9 @@ async fn every_key_has_a_time_to_live_and_the_braces_of_its_task() {
     results.store(&TaskId::from("short"), &record(0), Duration::ZERO).await.unwrap();
     results.store(&TaskId::from("long"), &record(0), Duration::MAX).await.unwrap();
     results.track(&TaskId::from("long"), Step::Running, Duration::MAX).await.unwrap();
-    let mut operator = server.connect().await;
-    let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut operator).await.unwrap();
+    let keys = server.keys().await.unwrap();
     assert!(keys.len() >= 3 * 3 + 2, "{keys:?}");
-    for key in keys {
-        let ttl: i64 = redis::cmd("PTTL").arg(&key).query_async(&mut operator).await.unwrap();
+    for (key, ttl) in keys {
         assert!(ttl != -1, "{key} has no time to live");
         assert!(key.starts_with("my_app:{") && key[key.len() - 3..].starts_with("}:"), "{key}");
     }
@@ -107,7 +108,7 @@ async fn every_key_has_a_time_to_live_and_the_braces_of_its_task() {
 
 #[tokio::test]
 async fn wrong_credentials_are_an_error_at_once_from_every_call() {
-    let server = Server::start(&["--requirepass", "r1ght"]).await;
+    let server = Settings::new().option("requirepass", "r1ght").start().await.unwrap();
     let port = server.port();
     let (id, kept) = (TaskId::new(), record(0));
     for user in ["", ":wr0ng@", "nobody:wr0ng@"] {
@@ -136,22 +137,21 @@ async fn wrong_credentials_are_an_error_at_once_from_every_call() {
 
 #[tokio::test]
 async fn a_refused_user_is_let_in_once_the_server_allows_it() {
-    let server = Server::start(&[]).await;
-    let mut operator = server.connect().await;
+    let server = Redis::start().await.unwrap();
     let results = RedisResults::new(format!("redis://worker:pass@127.0.0.1:{}", server.port()));
     assert!(matches!(results.startup().await, Err(ResultError::SetUp { .. })));
-    let rules = ["SETUSER", "worker", "on", ">pass", "~*", "&*", "+@all", "-config"];
-    let _: () = redis::cmd("ACL").arg(&rules).query_async(&mut operator).await.unwrap();
+    let rules = ["ACL", "SETUSER", "worker", "on", ">pass", "~*", "&*", "+@all", "-config"];
+    server.command(&rules).await.unwrap();
     // It may not ask for the configuration, which is no reason not to start.
     results.startup().await.unwrap();
-    let _: () = redis::cmd("ACL").arg(&["SETUSER", "worker", "-set"]).query_async(&mut operator).await.unwrap();
+    server.command(&["ACL", "SETUSER", "worker", "-set"]).await.unwrap();
     let error = results.store(&TaskId::new(), &record(0), TTL).await.unwrap_err();
     assert!(matches!(error, ResultError::SetUp { .. }), "{error:?}");
 }
 
 #[tokio::test]
 async fn a_database_that_is_not_there_is_an_error_of_set_up() {
-    let server = Server::start(&[]).await;
+    let server = Redis::start().await.unwrap();
     let error = RedisResults::new(format!("{}/9999", server.url())).startup().await.unwrap_err();
     assert!(matches!(error, ResultError::SetUp { .. }), "{error:?}");
 }
@@ -175,8 +175,9 @@ async fn what_cannot_be_an_address_is_an_error_of_start_up_and_not_of_building()
 
 #[tokio::test]
 async fn a_record_of_a_newer_release_is_neither_read_nor_overwritten() {
-    let server = Server::start(&[]).await;
-    let mut operator = server.connect().await;
+    let server = Redis::start().await.unwrap();
+    let client = redis::Client::open(server.url()).unwrap();
+    let mut operator = client.get_multiplexed_async_connection().await.unwrap();
     let results = RedisResults::new(server.url());
     let id = TaskId::new();
     let key = format!("taskq:{{{id}}}:r");
@@ -197,7 +198,7 @@ async fn a_record_of_a_newer_release_is_neither_read_nor_overwritten() {
 #[test]
 fn a_backend_outlives_the_runtime_that_used_it_first() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let server = runtime().block_on(Server::start(&[]));
+    let server = runtime().block_on(Redis::start()).unwrap();
     let results = RedisResults::new(server.url());
     let id = TaskId::new();
     runtime().block_on(async {

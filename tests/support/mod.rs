@@ -3,27 +3,23 @@
 #![allow(dead_code, unreachable_pub, missing_docs, missing_debug_implementations)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-pub mod rabbit;
-
 use futures_util::FutureExt;
 use std::{
     future::Future,
     panic::AssertUnwindSafe,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 use taskq::{InMemoryBroker, Worker, prelude::*};
+use taskq_faults::{
+    rabbit::Client,
+    shared::{amqp_url, redis_url},
+    wait::PATIENCE,
+};
 use tokio_util::sync::CancellationToken;
 
-/// Longer than anything here takes; a test that waits so long has failed.
-pub const PATIENCE: Duration = Duration::from_secs(60);
-
-pub fn amqp_url() -> String {
-    std::env::var("TASKQ_TEST_AMQP_URL").unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:5672/%2f".into())
-}
-
-pub fn redis_url() -> String {
-    std::env::var("TASKQ_TEST_REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".into())
+/// What tests do to RabbitMQ behind taskq's back.
+pub async fn operator() -> Client {
+    Client::of(&amqp_url()).await
 }
 
 pub fn unique(label: &str) -> String {
@@ -143,17 +139,11 @@ impl Stage {
         }
         if self.memory.is_none() {
             let queues = self.queues.lock().unwrap().clone();
-            rabbit::delete(&queues).await;
+            let operator = operator().await;
+            for queue in queues {
+                operator.delete_with_letters(&queue).await;
+            }
         }
-    }
-}
-
-/// Waits until `condition` holds.
-pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    while !condition().await {
-        assert!(tokio::time::Instant::now() < deadline, "this did not come true: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

@@ -3,20 +3,25 @@
 #![allow(dead_code, unreachable_pub, missing_docs, missing_debug_implementations)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-pub mod node;
-pub mod rabbit;
-pub mod relay;
-
 use bytes::Bytes;
-use std::{num::NonZeroU16, time::Duration};
+use std::num::NonZeroU16;
 use taskq_amqp::AmqpBroker;
 use taskq_core::{Broker, Consumer, Content, ContentType, Delivery, Message, Publish, QueueSpec, TaskId};
+use taskq_faults::{
+    Proxy,
+    rabbit::Client,
+    shared::amqp_url,
+    wait::{PATIENCE, ended},
+};
 
-/// Longer than any one thing here takes; a test that waits so long has failed.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// What tests do to the test server behind the broker's back.
+pub async fn operator() -> Client {
+    Client::of(&amqp_url()).await
+}
 
-pub fn amqp_url() -> String {
-    std::env::var("TASKQ_TEST_AMQP_URL").unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:5672/%2f".into())
+/// A line to the test server that can be spoiled.
+pub fn line() -> Proxy {
+    Proxy::amqp(&amqp_url()).unwrap()
 }
 
 /// The test server's address with another host and port, everything else unchanged.
@@ -37,8 +42,11 @@ pub async fn with_queue<F: Future<Output = ()>>(label: &str, test: impl FnOnce(S
     use futures_util::FutureExt;
     let queue = unique(label);
     let end =
-        std::panic::AssertUnwindSafe(tokio::time::timeout(PATIENCE * 4, test(queue.clone()))).catch_unwind().await;
-    rabbit::delete(&amqp_url(), &[format!("a.{queue}"), format!("{queue}.other"), queue]).await;
+        std::panic::AssertUnwindSafe(tokio::time::timeout(PATIENCE * 2, test(queue.clone()))).catch_unwind().await;
+    let operator = operator().await;
+    for queue in [format!("a.{queue}"), format!("{queue}.other"), queue] {
+        operator.delete_with_letters(&queue).await;
+    }
     match end {
         Ok(in_time) => in_time.expect("the test did not end"),
         Err(panic) => std::panic::resume_unwind(panic),
@@ -72,7 +80,11 @@ pub async fn broker_with(queue: &str) -> AmqpBroker {
 pub async fn take_all(consumer: &mut Consumer, count: usize) -> Vec<usize> {
     let mut times = vec![0; count];
     while times.contains(&0) {
-        let delivery = next(consumer).await;
+        let Ok(delivery) = tokio::time::timeout(PATIENCE, consumer.next()).await else {
+            let missing: Vec<usize> = (0..count).filter(|number| times[*number] == 0).collect();
+            panic!("these did not come: {missing:?}");
+        };
+        let delivery = delivery.expect("the consumer ended");
         times[number_of(&delivery)] += 1;
         delivery.ack();
     }
@@ -84,18 +96,5 @@ pub async fn consume(broker: &AmqpBroker, queue: &str, prefetch: u16) -> Consume
 }
 
 pub async fn next(consumer: &mut Consumer) -> Delivery {
-    tokio::time::timeout(PATIENCE, consumer.next()).await.expect("no delivery came").expect("the consumer ended")
-}
-
-/// Asks until the answer is what is waited for.
-pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let asking = async {
-        loop {
-            match ask().await {
-                Some(answer) => return answer,
-                None => tokio::time::sleep(Duration::from_millis(50)).await,
-            }
-        }
-    };
-    tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("it did not come about: {what}"))
+    ended(consumer.next()).await.expect("the consumer ended")
 }

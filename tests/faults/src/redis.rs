@@ -19,12 +19,14 @@ mod command;
 pub use cluster::Cluster;
 pub use command::Reply;
 
-use crate::{Failure, Result, ports::Port, process::Process, program, wait};
-use std::{process::Command, time::Duration};
+use crate::{
+    Failure, Result,
+    ports::Port,
+    program,
+    server::{Kind, Server},
+};
+use std::{collections::BTreeMap, path::PathBuf, process::Command, time::Duration};
 use tempfile::TempDir;
-
-const START: Duration = Duration::from_secs(30);
-const STOP: Duration = Duration::from_secs(30);
 
 /// What a server is started with.
 ///
@@ -55,22 +57,56 @@ impl Settings {
     pub async fn start(self) -> Result<Redis> {
         let directory = tempfile::Builder::new().prefix("taskq-faults-redis").tempdir();
         let directory = directory.map_err(|error| Failure::new(format!("no directory for Redis: {error}")))?;
-        let mut redis = Redis { port: Port::free()?, options: self.options, directory, process: None };
+        let mut redis = Redis::of(Store { port: Port::free()?, options: self.options, directory });
         redis.run().await?;
         Ok(redis)
     }
 }
 
-/// A server of a test's own. Killed when dropped.
+/// A Redis of a test's own.
+pub type Redis = Server<Store>;
+
+/// What makes a [`Server`] a Redis.
 #[derive(Debug)]
-pub struct Redis {
+pub struct Store {
     port: Port,
     options: Vec<String>,
     directory: TempDir,
-    process: Option<Process>,
 }
 
-impl Redis {
+impl Store {
+    fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port.number())
+    }
+}
+
+impl Kind for Store {
+    const PROGRAM: &'static str = "Redis";
+    const START: Duration = Duration::from_secs(30);
+    const STOP: Duration = Duration::from_secs(30);
+
+    fn title(&self) -> String {
+        format!("the Redis at {}", self.address())
+    }
+
+    fn command(&self) -> Result<Command> {
+        let mut command = Command::new(program::find(&["redis-server", "valkey-server"], "redis-server")?);
+        command.args(["--port", &self.port.number().to_string(), "--bind", "127.0.0.1", "--save", ""]);
+        command.args(["--appendonly", "yes", "--appendfsync", "always", "--enable-debug-command", "local"]);
+        command.arg("--dir").arg(self.directory.path()).args(&self.options);
+        Ok(command)
+    }
+
+    fn output(&self) -> PathBuf {
+        self.directory.path().join("log")
+    }
+
+    async fn answers(&self) -> bool {
+        command::answers(&self.address()).await
+    }
+}
+
+impl Server<Store> {
     /// A server that answers, and loses nothing that it has answered.
     ///
     /// # Errors
@@ -86,80 +122,12 @@ impl Redis {
 
     /// Host and port.
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port())
+        self.kind.address()
     }
 
     /// Where it listens, whether it runs or not.
     pub fn port(&self) -> u16 {
-        self.port.number()
-    }
-
-    /// The id of the process, if it runs.
-    pub fn process_id(&self) -> Option<u32> {
-        self.process.as_ref().map(Process::id)
-    }
-
-    /// Whether there is a process, frozen or not.
-    pub fn is_running(&mut self) -> bool {
-        self.process.as_mut().is_some_and(|process| process.has_ended().is_none())
-    }
-
-    /// Starts the server, with the data and the port that it had, and waits until it answers.
-    ///
-    /// # Errors
-    /// It runs, or does not start.
-    pub async fn run(&mut self) -> Result<()> {
-        if self.is_running() {
-            return Err(Failure::new(format!("the Redis at {} runs", self.address())));
-        }
-        let mut command = Command::new(program::find(&["redis-server", "valkey-server"], "redis-server")?);
-        command.args(["--port", &self.port().to_string(), "--bind", "127.0.0.1", "--save", ""]);
-        command.args(["--appendonly", "yes", "--appendfsync", "always", "--enable-debug-command", "local"]);
-        command.arg("--dir").arg(self.directory.path()).args(&self.options);
-        self.process = Some(Process::spawn("Redis", command, self.directory.path().join("log"))?);
-        self.ready().await
-    }
-
-    async fn ready(&mut self) -> Result<()> {
-        let address = self.address();
-        let process = self.process()?;
-        let answer = wait::until(START, async || match process.has_ended() {
-            Some(status) => Some(Err(process.failure(&format!("ended ({status})")))),
-            None => command::answers(&address).await.then_some(Ok(())),
-        });
-        let answer = answer.await;
-        answer.unwrap_or_else(|| Err(process.failure(&format!("did not answer within {START:?}"))))
-    }
-
-    /// Ends the server as a power cut would. One that does not run stays as it is.
-    pub fn kill(&mut self) {
-        self.process = None;
-    }
-
-    /// Stops the server in an orderly way and waits until it has ended.
-    ///
-    /// # Errors
-    /// It does not run, or takes too long.
-    pub async fn stop(&mut self) -> Result<()> {
-        self.process()?.stop(STOP).await?;
-        self.process = None;
-        Ok(())
-    }
-
-    /// Stops the process as a debugger does (SIGSTOP): its sockets stay open, and nothing answers.
-    ///
-    /// # Errors
-    /// The server does not run.
-    pub fn freeze(&mut self) -> Result<()> {
-        self.process()?.freeze()
-    }
-
-    /// Lets a frozen server go on.
-    ///
-    /// # Errors
-    /// The server does not run.
-    pub fn thaw(&mut self) -> Result<()> {
-        self.process()?.thaw()
+        self.kind.port.number()
     }
 
     /// Runs a command and gives its reply.
@@ -194,8 +162,50 @@ impl Redis {
         self.command(&["CLIENT", "KILL", "SKIPME", "yes"]).await?.number()
     }
 
-    fn process(&mut self) -> Result<&mut Process> {
-        let port = self.port.number();
-        self.process.as_mut().ok_or_else(|| Failure::new(format!("the Redis at port {port} does not run")))
+    /// How often it has run each command since its start, but for this question.
+    ///
+    /// # Errors
+    /// The server does not answer.
+    pub async fn command_counts(&self) -> Result<BTreeMap<String, u64>> {
+        let stats = self.info("commandstats").await?;
+        let counts = stats.into_iter().filter_map(|(name, count)| {
+            let calls = count.strip_prefix("calls=")?.split(',').next()?;
+            Some((name.strip_prefix("cmdstat_")?.to_owned(), calls.parse().ok()?))
+        });
+        Ok(counts.filter(|(command, _)| command != "info").collect())
+    }
+
+    /// How many connections were made to it since its start.
+    ///
+    /// # Errors
+    /// The server does not answer.
+    pub async fn connections_made(&self) -> Result<u64> {
+        let stats = self.info("stats").await?;
+        let made = stats.get("total_connections_received").and_then(|made| made.parse().ok());
+        made.ok_or_else(|| Failure::new("Redis does not say how many connections were made"))
+    }
+
+    /// All keys with their times to live, in milliseconds; -1 for those that stay for ever.
+    ///
+    /// # Errors
+    /// The server does not answer.
+    pub async fn keys(&self) -> Result<BTreeMap<String, i64>> {
+        let Reply::Many(names) = self.command(&["KEYS", "*"]).await? else {
+            return Err(Failure::new("Redis does not say which keys there are"));
+        };
+        let mut keys = BTreeMap::new();
+        for name in names {
+            let name = name.text()?;
+            if let Reply::Number(ttl) = self.command(&["PTTL", &name]).await? {
+                keys.insert(name, ttl);
+            }
+        }
+        Ok(keys)
+    }
+
+    async fn info(&self, section: &str) -> Result<BTreeMap<String, String>> {
+        let text = self.command(&["INFO", section]).await?.text()?;
+        let pairs = text.lines().filter_map(|line| line.split_once(':'));
+        Ok(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 }

@@ -2,15 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod support;
-
 use std::{
     env, fs,
     io::{BufRead, BufReader},
     process::{Command, Stdio},
 };
-use support::eventually;
-use taskq_faults::redis::Redis;
+use taskq_faults::{redis::Redis, wait::eventually};
 
 /// Set in the process that is killed.
 const OWNER: &str = "TASKQ_FAULTS_TEST_OWNER";
@@ -18,7 +15,7 @@ const OWNER: &str = "TASKQ_FAULTS_TEST_OWNER";
 #[tokio::test]
 async fn a_server_ends_when_the_process_of_its_owner_is_killed() {
     if env::var_os(OWNER).is_some() {
-        let mut redis = Redis::start().await.unwrap();
+        let redis = Redis::start().await.unwrap();
         redis.freeze().unwrap();
         println!("server: {}", redis.process_id().unwrap());
         std::future::pending::<()>().await;

@@ -8,7 +8,10 @@ use support::{
     fake::{Ends, Fake, hears, rest, says},
     hangs,
 };
-use taskq_faults::proxy::{Injection, Line, Method, Rule, Way, Who};
+use taskq_faults::{
+    proxy::{Injection, Line, Method, Rule, Way, Who},
+    wait::ended,
+};
 use tokio::io::AsyncReadExt;
 
 fn frame(kind: u8, channel: u16, payload: &[u8]) -> Vec<u8> {
@@ -158,7 +161,7 @@ async fn what_is_held_does_not_come_between_a_publish_and_its_message() {
     says(&mut client, &[&ack(1), start].concat()).await;
     // The method and the header have passed, the body has not.
     let mut first = [0; 20];
-    support::ended(server.read_exact(&mut first)).await.unwrap();
+    ended(server.read_exact(&mut first)).await.unwrap();
     assert_eq!(first, publish[..20]);
     held.end();
     says(&mut client, end).await;

@@ -9,11 +9,13 @@ use std::{
     time::{Duration, Instant},
 };
 use support::{
-    ended, eventually,
     fake::{Ends, Fake, hears, rest, says},
     hangs,
 };
-use taskq_faults::proxy::{Counters, Door, Line, Way, Who};
+use taskq_faults::{
+    proxy::{Counters, Door, Line, Way, Who},
+    wait::{ended, eventually},
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 async fn both_ways_pass(Ends { client, server }: &mut Ends) {

@@ -10,21 +10,17 @@ use lapin::{
     options::{BasicAckOptions, BasicConsumeOptions},
     types::FieldTable,
 };
-use std::env;
-use support::{Client, ended, eventually, hangs};
-use taskq_faults::proxy::{Injection, Line, Method, Proxy, Rule, Way, Who};
+use support::hangs;
+use taskq_faults::{
+    proxy::{Injection, Line, Method, Proxy, Rule, Way, Who},
+    rabbit::Client,
+    shared::{amqp_url, redis_url},
+    wait::{ended, eventually},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-
-fn amqp_url() -> String {
-    env::var("TASKQ_TEST_AMQP_URL").unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:5672/%2f".into())
-}
-
-fn redis_url() -> String {
-    env::var("TASKQ_TEST_REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".into())
-}
 
 /// A proxy, a publisher and a consumer behind it, and one that is not, with a queue that goes with it.
 struct Behind {
@@ -38,9 +34,9 @@ struct Behind {
 impl Behind {
     async fn new() -> Behind {
         let proxy = Proxy::amqp(&amqp_url()).unwrap();
-        let publisher = Client::connect(&proxy.url(), "faults/test/host/1/pub").await;
-        let consumer = Client::connect(&proxy.url(), "faults/test/host/1/con").await;
-        let witness = Client::connect(&amqp_url(), "faults/witness").await;
+        let publisher = Client::named(&proxy.url(), "faults/test/host/1/pub").await;
+        let consumer = Client::named(&proxy.url(), "faults/test/host/1/con").await;
+        let witness = Client::named(&amqp_url(), "faults/witness").await;
         let queue = witness.declare_shared().await;
         Behind { proxy, publisher, consumer, witness, queue }
     }

@@ -10,8 +10,11 @@ use lapin::{
     types::FieldTable,
 };
 use std::{fs, time::Duration};
-use support::{Client, ended, eventually, hangs};
-use taskq_faults::rabbit::{Alarm, Rabbit, Settings};
+use support::hangs;
+use taskq_faults::{
+    rabbit::{Alarm, Client, Rabbit, Settings},
+    wait::{ended, eventually},
+};
 
 /// One node for all of it: starting one takes long.
 #[tokio::test(flavor = "multi_thread")]
@@ -20,7 +23,7 @@ async fn a_node_is_killed_stopped_frozen_and_put_under_alarm() {
     let comm = fs::read_to_string(format!("/proc/{}/comm", node.process_id().unwrap())).unwrap();
     assert!(comm.starts_with("beam"), "signals go to {comm}");
     it_keeps_its_data_and_its_port(&mut node).await;
-    frozen_it_answers_nobody_and_thawed_it_goes_on(&mut node).await;
+    frozen_it_answers_nobody_and_thawed_it_goes_on(&node).await;
     it_says_what_it_is_asked(&node).await;
     under_alarm_it_confirms_nothing(&node, Alarm::Memory).await;
     under_alarm_it_confirms_nothing(&node, Alarm::Disk).await;
@@ -29,7 +32,7 @@ async fn a_node_is_killed_stopped_frozen_and_put_under_alarm() {
 
 async fn it_keeps_its_data_and_its_port(node: &mut Rabbit) {
     let url = node.url();
-    let client = Client::connect(&url, "before").await;
+    let client = Client::named(&url, "before").await;
     client.declare_quorum("kept").await;
     client.publish_at_last("kept", "one").await;
     node.sync().await.unwrap();
@@ -39,15 +42,15 @@ async fn it_keeps_its_data_and_its_port(node: &mut Rabbit) {
     node.run().await.unwrap();
     assert!(node.run().await.is_err(), "it runs already");
     assert_eq!(node.url(), url);
-    let client = Client::connect(&url, "between").await;
+    let client = Client::named(&url, "between").await;
     client.publish_at_last("kept", "two").await;
     node.stop().await.unwrap();
     node.run().await.unwrap();
-    assert_eq!(Client::connect(&url, "after").await.look_into("kept").await, ["one", "two"]);
+    assert_eq!(Client::named(&url, "after").await.look_into("kept").await, ["one", "two"]);
 }
 
-async fn frozen_it_answers_nobody_and_thawed_it_goes_on(node: &mut Rabbit) {
-    let client = Client::connect(&node.url(), "patient").await;
+async fn frozen_it_answers_nobody_and_thawed_it_goes_on(node: &Rabbit) {
+    let client = Client::named(&node.url(), "patient").await;
     let queue = client.declare_passing().await;
     node.freeze().unwrap();
     let mut publish = Box::pin(client.publish(&queue, "one"));
@@ -68,7 +71,7 @@ async fn it_says_what_it_is_asked(node: &Rabbit) {
 }
 
 async fn under_alarm_it_confirms_nothing(node: &Rabbit, alarm: Alarm) {
-    let client = Client::connect(&node.url(), "publisher").await;
+    let client = Client::named(&node.url(), "publisher").await;
     let queue = client.declare_passing().await;
     node.set_alarm(alarm, true).await.unwrap();
     // The server takes the first publish of a connection and then stops reading.
@@ -82,7 +85,7 @@ async fn under_alarm_it_confirms_nothing(node: &Rabbit, alarm: Alarm) {
     ended(publishes).await;
 }
 
-fn a_frozen_one_is_killed(mut node: Rabbit) {
+fn a_frozen_one_is_killed(node: Rabbit) {
     node.freeze().unwrap();
     let process = node.process_id().unwrap();
     drop(node);
@@ -92,7 +95,7 @@ fn a_frozen_one_is_killed(mut node: Rabbit) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_that_is_held_for_longer_than_the_consumer_timeout_ends_its_channel() {
     let node = Settings::new().consumer_timeout(Duration::from_secs(2)).start().await.unwrap();
-    let client = Client::connect(&node.url(), "slow").await;
+    let client = Client::named(&node.url(), "slow").await;
     client.declare_quorum("slow").await;
     client.publish_at_last("slow", "one").await;
     let options = BasicConsumeOptions::default();

@@ -2,11 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod support;
-
 use std::time::{Duration, Instant};
-use support::{Client, eventually};
-use taskq_faults::rabbit::{Cluster, Settings};
+use taskq_faults::{
+    rabbit::{Client, Cluster, Settings},
+    wait::eventually,
+};
 
 /// The node that a client should talk to while this one is away.
 fn beside(node: usize) -> usize {
@@ -16,7 +16,7 @@ fn beside(node: usize) -> usize {
 /// On a connection of its own: RabbitMQ 3.10 confirms nothing any more on a channel that has published to a frozen leader,
 /// be it for ever and with a new leader there.
 async fn is_confirmed(url: &str, body: &str) -> bool {
-    let publish = async { Client::connect(url, "anew").await.publish("work", body).await.unwrap() };
+    let publish = async { Client::named(url, "anew").await.publish("work", body).await.unwrap() };
     tokio::time::timeout(Duration::from_secs(2), publish).await.is_ok_and(|confirmed| confirmed)
 }
 
@@ -25,7 +25,7 @@ async fn a_quorum_queue_outlives_one_node_and_waits_for_the_second() {
     let began = Instant::now();
     let mut cluster = Cluster::start(&Settings::new()).await.unwrap();
     println!("three nodes after {:?}", began.elapsed());
-    let client = Client::connect(&cluster.urls()[0], "first").await;
+    let client = Client::named(&cluster.urls()[0], "first").await;
     client.declare_quorum("work").await;
     client.publish_at_last("work", "before").await;
 
@@ -38,7 +38,7 @@ async fn a_quorum_queue_outlives_one_node_and_waits_for_the_second() {
     let second = cluster.leader_of("work").await.unwrap();
     println!("the next leader {:?} after a kill", killed.elapsed());
     assert_ne!(first, second);
-    let client = Client::connect(&cluster.urls()[second], "second").await;
+    let client = Client::named(&cluster.urls()[second], "second").await;
     client.publish_at_last("work", "leader killed").await;
     cluster.run_all().await.unwrap();
 
@@ -52,7 +52,7 @@ async fn a_quorum_queue_outlives_one_node_and_waits_for_the_second() {
 
     let leader = cluster.leader_of("work").await.unwrap();
     let survivor = beside(leader);
-    let client = Client::connect(&cluster.urls()[survivor], "fourth").await;
+    let client = Client::named(&cluster.urls()[survivor], "fourth").await;
     cluster.node_mut(leader).stop().await.unwrap();
     cluster.node_mut(beside(survivor)).kill();
     let publish = async { client.publish("work", "two away").await.is_ok_and(|confirmed| confirmed) };
@@ -61,7 +61,7 @@ async fn a_quorum_queue_outlives_one_node_and_waits_for_the_second() {
     cluster.run_all().await.unwrap();
     cluster.leader_of("work").await.unwrap();
 
-    let client = Client::connect(&cluster.urls()[0], "last").await;
+    let client = Client::named(&cluster.urls()[0], "last").await;
     let kept = client.look_into("work").await;
     for confirmed in ["before", "leader killed", "leader frozen"] {
         assert!(kept.iter().any(|body| body == confirmed), "{confirmed} is not in {kept:?}");

@@ -5,8 +5,11 @@
 mod support;
 
 use std::{fs, time::Duration};
-use support::{eventually, hangs};
-use taskq_faults::redis::{Cluster, Redis, Reply, Settings};
+use support::hangs;
+use taskq_faults::{
+    redis::{Cluster, Redis, Reply, Settings},
+    wait::eventually,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -44,7 +47,7 @@ async fn a_server_without_its_log_comes_back_empty() {
 
 #[tokio::test]
 async fn a_frozen_server_answers_when_it_is_thawed_and_is_killed_when_dropped() {
-    let mut redis = Redis::start().await.unwrap();
+    let redis = Redis::start().await.unwrap();
     redis.freeze().unwrap();
     let mut ping = Box::pin(redis.command(&["PING"]));
     assert!(hangs(&mut ping).await);

@@ -4,8 +4,12 @@
 mod support;
 
 use std::time::Duration;
-use support::{PATIENCE, Servers, eventually, gate::Gate, ledger::Ledger, redis::Redis, unique};
+use support::{Servers, gate::Gate, ledger::Ledger, unique};
 use taskq::prelude::*;
+use taskq_faults::{
+    redis::Redis,
+    wait::{PATIENCE, eventually},
+};
 use taskq_process_tests::{doubtful::gated, nap};
 
 const AWAY: Duration = Duration::from_secs(20);
@@ -21,14 +25,14 @@ impl Absence {
     fn begin(self, redis: &mut Redis) {
         match self {
             Absence::Killed => redis.kill(),
-            Absence::Frozen => redis.signal("STOP"),
+            Absence::Frozen => redis.freeze().unwrap(),
         }
     }
 
     async fn end(self, redis: &mut Redis) {
         match self {
-            Absence::Killed => redis.run().await,
-            Absence::Frozen => redis.signal("CONT"),
+            Absence::Killed => redis.run().await.unwrap(),
+            Absence::Frozen => redis.thaw().unwrap(),
         }
     }
 }
@@ -44,7 +48,7 @@ async fn two_hundred_tasks_ride_out_a_redis_that_stands_still_for_twenty_seconds
 }
 
 async fn two_hundred_tasks(absence: Absence) {
-    let (queue, mut redis, ledger) = (unique("away"), Redis::start().await, Ledger::new());
+    let (queue, mut redis, ledger) = (unique("away"), Redis::start().await.unwrap(), Ledger::new());
     let servers = Servers::shared().with_redis(redis.url());
     let app = servers.app(&queue);
     app.startup().await.unwrap();
@@ -83,7 +87,8 @@ async fn a_claim_outlasts_a_redis_that_stands_still_while_a_rival_asks_for_it() 
 
 /// The leases end while nobody can renew them.
 async fn a_claim_outlasts(absence: Absence) {
-    let (queue, mut redis, ledger, gate) = (unique("leases"), Redis::start().await, Ledger::new(), Gate::closed());
+    let (queue, mut redis, ledger, gate) =
+        (unique("leases"), Redis::start().await.unwrap(), Ledger::new(), Gate::closed());
     let servers = Servers::shared().with_redis(redis.url());
     let app = servers.app(&queue);
     app.startup().await.unwrap();

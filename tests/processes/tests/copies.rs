@@ -4,32 +4,34 @@
 mod support;
 
 use std::future::IntoFuture;
-use support::{PATIENCE, Servers, ended, eventually, gate::Gate, ledger::Ledger, lossy::Lossy, signal, unique};
+use support::{Servers, gate::Gate, ledger::Ledger, signal, unique};
 use taskq::{KiqError, defaults::COPY_WAIT, prelude::*};
 use taskq_faults::{
     Proxy,
     proxy::{Rule, Who},
+    wait::{PATIENCE, ended, eventually},
 };
 use taskq_process_tests::{doubtful::gated, nap};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_copies_of_a_message_whose_confirm_was_lost_one_runs_though_two_workers_have_them_at_once() {
     let (queue, servers, ledger, gate) = (unique("twice-sent"), Servers::shared(), Ledger::new(), Gate::closed());
-    let (line, by_line) = Lossy::before(&servers.amqp).await;
-    let (app, unsure) = (servers.app(&queue), servers.clone().with_amqp(by_line).app(&queue));
+    let line = Proxy::amqp(&servers.amqp).unwrap();
+    let (app, unsure) = (servers.app(&queue), servers.clone().with_amqp(line.url()).app(&queue));
     app.startup().await.unwrap();
     unsure.startup().await.unwrap();
     let first = servers.worker(&queue, &ledger, &["--concurrency", "1"]);
-    line.lose_confirms();
+    let lost = line.add(Rule::lost_confirms());
     let sending = tokio::spawn(gated.kiq(gate.path()).on(&unsure).into_future());
     eventually("the first copy runs", async || ledger.history().running() == 1).await;
-    eventually("its confirm is lost", async || line.lost_confirms() > 0).await;
+    eventually("its confirm is lost", async || lost.hits() > 0).await;
     // It holds two, and takes no third.
     let filler = nap.kiq(0).on(&app).await.unwrap();
     eventually("the first worker is full", async || app.broker().inspect(&queue).await.unwrap().ready == 0).await;
     let second = servers.worker(&queue, &ledger, &["--concurrency", "1"]);
     eventually("both consume", async || app.broker().inspect(&queue).await.unwrap().consumers == 2).await;
-    line.cut();
+    lost.end();
+    line.cut(Who::All);
     let handle = ended(sending).await.unwrap().expect("the second copy is confirmed");
     let after = nap.kiq(0).on(&app).await.unwrap();
     let of_task = || ledger.history().of(handle.id());
@@ -57,12 +59,12 @@ async fn of_two_copies_of_a_message_whose_confirm_was_lost_one_runs_though_two_w
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_task_that_may_have_been_sent_and_is_submitted_again_runs_once() {
     let (queue, servers, ledger, gate) = (unique("resent"), Servers::shared(), Ledger::new(), Gate::closed());
-    let (line, by_line) = Lossy::before(&servers.amqp).await;
-    let (app, unsure) = (servers.app(&queue), servers.clone().with_amqp(by_line).app(&queue));
+    let line = Proxy::amqp(&servers.amqp).unwrap();
+    let (app, unsure) = (servers.app(&queue), servers.clone().with_amqp(line.url()).app(&queue));
     app.startup().await.unwrap();
     unsure.startup().await.unwrap();
     let worker = servers.worker(&queue, &ledger, &["--concurrency", "4"]);
-    line.lose_confirms();
+    line.add(Rule::lost_confirms());
     let unknown = ended(gated.kiq(gate.path()).within("2s").on(&unsure).into_future()).await.unwrap_err();
     let KiqError::Unknown { id, .. } = unknown else { panic!("{unknown:?}") };
     eventually("it runs all the same", async || ledger.history().running() == 1).await;
@@ -80,15 +82,16 @@ async fn a_task_that_may_have_been_sent_and_is_submitted_again_runs_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_that_finds_no_queue_leaves_it_open_whether_the_task_was_sent() {
     let (queue, servers) = (unique("gone"), Servers::shared());
-    let (line, by_line) = Lossy::before(&servers.amqp).await;
-    let (app, unsure) = (servers.app(&queue), servers.clone().with_amqp(by_line).app(&queue));
+    let line = Proxy::amqp(&servers.amqp).unwrap();
+    let (app, unsure) = (servers.app(&queue), servers.clone().with_amqp(line.url()).app(&queue));
     app.startup().await.unwrap();
     unsure.startup().await.unwrap();
-    line.lose_confirms();
+    let lost = line.add(Rule::lost_confirms());
     let sending = tokio::spawn(nap.kiq(0).on(&unsure).into_future());
-    eventually("its confirm is lost", async || line.lost_confirms() > 0).await;
+    eventually("its confirm is lost", async || lost.hits() > 0).await;
     servers.delete(&queue).await;
-    line.cut();
+    lost.end();
+    line.cut(Who::All);
     let refused = ended(sending).await.unwrap().unwrap_err();
     assert!(matches!(refused, KiqError::Unknown { .. }), "{refused:?}");
 }

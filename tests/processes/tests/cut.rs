@@ -5,10 +5,12 @@ mod support;
 
 use redis::AsyncCommands;
 use std::time::Duration;
-use support::{
-    PATIENCE, Servers, ended, eventually, gate::Gate, ledger::Ledger, lossy::Lossy, relay::Relay, signal, unique,
-};
+use support::{Servers, gate::Gate, ledger::Ledger, signal, unique};
 use taskq::prelude::*;
+use taskq_faults::{
+    proxy::{Line, Proxy, Rule, Who},
+    wait::{PATIENCE, ended, eventually},
+};
 use taskq_process_tests::{
     doubtful::{gated, gated_and_failed, gated_and_retried},
     nap,
@@ -18,14 +20,14 @@ use tokio::process::Child;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tasks_whose_line_is_cut_again_and_again_run_once_in_the_only_worker() {
     let (queue, servers, ledger, gate) = (unique("cut"), Servers::shared(), Ledger::new(), Gate::closed());
-    let (relay, by_relay) = Relay::before(&servers.amqp).await;
+    let line = Proxy::amqp(&servers.amqp).unwrap();
     let app = servers.app(&queue);
     app.startup().await.unwrap();
-    let worker = servers.clone().with_amqp(by_relay).worker(&queue, &ledger, &["--concurrency", "40"]);
+    let worker = servers.clone().with_amqp(line.url()).worker(&queue, &ledger, &["--concurrency", "40"]);
     let handles = app.kiq_many((0..30).map(|_| gated(gate.path()))).await.unwrap();
     eventually("all run", async || ledger.history().running() == 30).await;
     for _ in 0..3 {
-        relay.cut();
+        line.cut(Who::All);
         // What comes back lies before this in the queue: once it is done, all has come back.
         let behind = nap.kiq(0).on(&app).await.unwrap();
         assert!(behind.wait_result().timeout(PATIENCE).await.unwrap().is_ok());
@@ -56,19 +58,19 @@ async fn a_worker_whose_line_is_cut_and_that_claims_too_late_breaks_its_runs_off
 /// What the one that is cut off says to Redis takes so long; gives how many runs the other one took over.
 async fn cut_one_of_two(slowness: Duration) -> usize {
     let (queue, servers, ledger, gate) = (unique("cut-two"), Servers::shared(), Ledger::new(), Gate::closed());
-    let (relay, by_relay) = Relay::before(&servers.amqp).await;
+    let line = Proxy::amqp(&servers.amqp).unwrap();
     let app = servers.app(&queue);
     app.startup().await.unwrap();
-    let to_redis = Relay::to("127.0.0.1:6379").await;
-    let cut_off = servers.clone().with_amqp(by_relay).with_redis(format!("redis://{}", to_redis.address()));
+    let to_redis = Proxy::redis(&servers.redis).unwrap();
+    let cut_off = servers.clone().with_amqp(line.url()).with_redis(to_redis.url());
     let cut_off = cut_off.worker(&queue, &ledger, &["--concurrency", "20"]);
     let handles = app.kiq_many((0..20).map(|_| gated(gate.path()))).await.unwrap();
     eventually("all run", async || ledger.history().running() == 20).await;
     let other = servers.worker(&queue, &ledger, &["--concurrency", "20"]);
     eventually("both consume", async || app.broker().inspect(&queue).await.unwrap().consumers == 2).await;
     let (here, there) = (cut_off.id().unwrap(), other.id().unwrap());
-    to_redis.slow(slowness);
-    relay.cut();
+    to_redis.lines(Who::All, Line::Delay(slowness));
+    line.cut(Who::All);
 
     let mut redis = redis::Client::open(&*servers.redis).unwrap().get_multiplexed_async_connection().await.unwrap();
     eventually("each run is claimed, and runs in one place", async || {
@@ -107,16 +109,17 @@ async fn cut_one_of_two(slowness: Duration) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_first_run_whose_acknowledgement_is_lost_is_followed_by_one_second_run() {
     let (queue, servers, ledger, gate) = (unique("unheard"), Servers::shared(), Ledger::new(), Gate::closed());
-    let (line, by_line) = Lossy::before(&servers.amqp).await;
+    let line = Proxy::amqp(&servers.amqp).unwrap();
     let app = servers.app(&queue);
     app.startup().await.unwrap();
     gate.open();
-    let worker = servers.clone().with_amqp(by_line).worker(&queue, &ledger, &[]);
+    let worker = servers.clone().with_amqp(line.url()).worker(&queue, &ledger, &[]);
     eventually("it consumes", async || app.broker().inspect(&queue).await.unwrap().consumers == 1).await;
-    line.lose_acks();
+    let lost = line.add(Rule::lost_acks());
     let handle = gated_and_retried.kiq(gate.path()).on(&app).await.unwrap();
-    eventually("the first run is acknowledged, and nobody hears", async || line.lost_acks() > 0).await;
-    line.cut();
+    eventually("the first run is acknowledged, and nobody hears", async || lost.hits() > 0).await;
+    lost.end();
+    line.cut(Who::All);
     let result = handle.wait_result().timeout(PATIENCE).await.unwrap();
     assert_eq!((result.attempts(), result.is_ok()), (2, true));
     nothing_is_left_after(worker, &app, &queue).await;
@@ -127,15 +130,15 @@ async fn a_first_run_whose_acknowledgement_is_lost_is_followed_by_one_second_run
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_first_run_whose_worker_dies_unheard_is_followed_by_one_second_run_elsewhere() {
     let (queue, servers, ledger, gate) = (unique("unheard-dead"), Servers::shared(), Ledger::new(), Gate::closed());
-    let (line, by_line) = Lossy::before(&servers.amqp).await;
+    let line = Proxy::amqp(&servers.amqp).unwrap();
     let app = servers.app(&queue);
     app.startup().await.unwrap();
     gate.open();
-    let mut doomed = servers.clone().with_amqp(by_line).worker(&queue, &ledger, &[]);
+    let mut doomed = servers.clone().with_amqp(line.url()).worker(&queue, &ledger, &[]);
     eventually("it consumes", async || app.broker().inspect(&queue).await.unwrap().consumers == 1).await;
-    line.lose_acks();
+    let lost = line.add(Rule::lost_acks());
     let handle = gated_and_retried.kiq(gate.path()).on(&app).await.unwrap();
-    eventually("the first run is acknowledged, and nobody hears", async || line.lost_acks() > 0).await;
+    eventually("the first run is acknowledged, and nobody hears", async || lost.hits() > 0).await;
     doomed.kill().await.unwrap();
     let survivor = servers.worker(&queue, &ledger, &[]);
     let result = handle.wait_result().timeout(PATIENCE).await.unwrap();
@@ -148,15 +151,15 @@ async fn a_first_run_whose_worker_dies_unheard_is_followed_by_one_second_run_els
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_task_that_failed_for_good_unheard_leaves_one_dead_letter() {
     let (queue, servers, ledger, gate) = (unique("unheard-end"), Servers::shared(), Ledger::new(), Gate::closed());
-    let (line, by_line) = Lossy::before(&servers.amqp).await;
+    let line = Proxy::amqp(&servers.amqp).unwrap();
     let app = servers.app(&queue);
     app.startup().await.unwrap();
     gate.open();
-    let mut doomed = servers.clone().with_amqp(by_line).worker(&queue, &ledger, &[]);
+    let mut doomed = servers.clone().with_amqp(line.url()).worker(&queue, &ledger, &[]);
     eventually("it consumes", async || app.broker().inspect(&queue).await.unwrap().consumers == 1).await;
-    line.lose_acks();
+    let lost = line.add(Rule::lost_acks());
     let handle = gated_and_failed.kiq(gate.path()).on(&app).await.unwrap();
-    eventually("its end is acknowledged, and nobody hears", async || line.lost_acks() > 0).await;
+    eventually("its end is acknowledged, and nobody hears", async || lost.hits() > 0).await;
     doomed.kill().await.unwrap();
     let survivor = servers.worker(&queue, &ledger, &[]);
     assert!(handle.wait_result().timeout(PATIENCE).await.unwrap().is_err());

@@ -3,10 +3,13 @@
 
 mod support;
 
-use redis::AsyncCommands;
 use std::time::Duration;
-use support::{PATIENCE, Servers, ended, eventually, gate::Gate, ledger::Ledger, redis::Redis, signal, unique};
+use support::{Servers, gate::Gate, ledger::Ledger, signal, unique};
 use taskq::{Bid, ClaimAnswer, ResultBackend, RunId, prelude::*};
+use taskq_faults::{
+    redis::Redis,
+    wait::{PATIENCE, ended, eventually},
+};
 use taskq_process_tests::{
     LEDGER,
     doubtful::{block, gated, gated_and_failed, gated_and_retried},
@@ -186,7 +189,7 @@ async fn tasks_that_hold_up_every_thread_lose_neither_connection_nor_claim() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_whose_claim_another_has_taken_is_broken_off_and_its_outcome_is_not_used() {
-    let (queue, redis, ledger, gate) = (unique("taken"), Redis::start().await, Ledger::new(), Gate::closed());
+    let (queue, redis, ledger, gate) = (unique("taken"), Redis::start().await.unwrap(), Ledger::new(), Gate::closed());
     let servers = Servers::shared().with_redis(redis.url());
     let app = servers.app(&queue);
     app.startup().await.unwrap();
@@ -198,10 +201,9 @@ async fn a_run_whose_claim_another_has_taken_is_broken_off_and_its_outcome_is_no
     let mut bid = Bid::new(RunId { task: handle.id().clone(), round: 0, attempt: 1 }, "rival");
     bid.alone = true;
     let key = format!("taskq:{{{}}}:c", handle.id());
-    let mut connection = redis.connect().await;
     // Until no renewal comes between.
     let claim = loop {
-        let _: () = connection.hset(&key, "until", 0).await.unwrap();
+        redis.command(&["HSET", &key, "until", "0"]).await.unwrap();
         match rivals.claim(&bid).await.unwrap() {
             Some(ClaimAnswer::Run(claim)) => break claim,
             Some(ClaimAnswer::Elsewhere { .. }) => {}

@@ -3,11 +3,12 @@
 
 mod support;
 
-use support::{PATIENCE, Servers, eventually, gate::Gate, ledger::Ledger, unique};
+use support::{Servers, gate::Gate, ledger::Ledger, unique};
 use taskq::prelude::*;
 use taskq_faults::{
     Proxy,
     proxy::{Line, Who},
+    wait::{PATIENCE, eventually},
 };
 use taskq_process_tests::{doubtful::gated_and_retried, nap};
 

@@ -4,8 +4,12 @@
 mod support;
 
 use std::collections::HashSet;
-use support::{PATIENCE, Servers, ended, eventually, ledger::Ledger, relay::Relay, signal, unique};
+use support::{Servers, ledger::Ledger, signal, unique};
 use taskq::prelude::*;
+use taskq_faults::{
+    proxy::{Line, Proxy, Way, Who},
+    wait::{PATIENCE, ended, eventually},
+};
 use taskq_process_tests::{nap, nap_and_fail, nap_at_most_once};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -126,18 +130,19 @@ async fn a_task_that_is_acknowledged_on_receipt_runs_at_most_once() {
 async fn a_worker_killed_between_result_and_acknowledgement_does_not_make_its_task_run_again() {
     let queue = unique("unacked");
     let (servers, ledger) = (Servers::shared(), Ledger::new());
-    let (relay, by_relay) = Relay::before(&servers.amqp).await;
+    let line = Proxy::amqp(&servers.amqp).unwrap();
     let app = servers.app(&queue);
     app.startup().await.unwrap();
-    let mut doomed = servers.clone().with_amqp(by_relay).worker(&queue, &ledger, &[]);
+    let mut doomed = servers.clone().with_amqp(line.url()).worker(&queue, &ledger, &[]);
     let process = doomed.id().unwrap();
     let done = nap.kiq(1_000).on(&app).await.unwrap();
     let failed = nap_and_fail.kiq(1_000).on(&app).await.unwrap();
     eventually("both run", async || ledger.running_in(process).len() == 2).await;
-    relay.swallow();
+    line.line(Who::All, Way::ToServer, Line::Swallow);
     assert!(done.wait_result().timeout(PATIENCE).await.unwrap().is_ok());
     assert!(failed.wait_result().timeout(PATIENCE).await.unwrap().is_err());
     doomed.kill().await.unwrap();
+    line.cut(Who::All);
     eventually("neither was acknowledged", async || app.broker().inspect(&queue).await.unwrap().ready == 2).await;
     assert_eq!(app.dead_letters(&queue).count().await.unwrap(), 0);
 

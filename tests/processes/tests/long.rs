@@ -4,9 +4,12 @@
 mod support;
 
 use std::time::Duration;
-use support::{PATIENCE, Servers, eventually, ledger::Ledger, unique};
+use support::{Servers, ledger::Ledger, unique};
 use taskq::prelude::*;
-use taskq_faults::rabbit::Settings;
+use taskq_faults::{
+    rabbit::Settings,
+    wait::{PATIENCE, eventually},
+};
 use taskq_process_tests::nap;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -27,7 +30,7 @@ async fn a_task_longer_than_the_consumer_timeout_runs_once() {
     }
     // What came again meanwhile, and waited for the end of the run, may still be on its way.
     eventually("nothing is left in any queue", async || {
-        let queues = rabbit.ctl(&["-q", "--no-table-headers", "list_queues", "name", "messages"]).await.unwrap();
+        let queues = rabbit.ctl(&["list_queues", "name", "messages"]).await.unwrap();
         queues.lines().all(|line| line.ends_with("\t0"))
     })
     .await;

@@ -7,13 +7,18 @@ use std::{
     collections::HashSet,
     time::{Duration, Instant},
 };
-use support::{PATIENCE, Servers, chain, ended, eventually, ledger::Ledger, node::Node, relay::Relay};
+use support::{Servers, chain, ledger::Ledger};
 use taskq::prelude::*;
+use taskq_faults::{
+    proxy::{Line, Proxy, Who},
+    rabbit::{Rabbit, Settings},
+    wait::{PATIENCE, ended, eventually},
+};
 use taskq_process_tests::nap;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_confirmed_tasks_outlive_a_killed_broker_and_everyone_goes_on_without_a_restart() {
-    let mut node = Node::start().await;
+    let mut node = Settings::new().dead_letter_timeout(Duration::from_secs(5)).start().await.unwrap();
     let servers = Servers::shared().with_amqp(node.url());
     let (app, ledger) = (servers.app("work"), Ledger::new());
     app.startup().await.unwrap();
@@ -34,7 +39,7 @@ async fn a_thousand_confirmed_tasks_outlive_a_killed_broker_and_everyone_goes_on
     // A worker that is started while there is no broker goes on trying.
     let mut worker = servers.worker("work", &ledger, &["--concurrency", "100"]);
 
-    node.run().await;
+    node.run().await.unwrap();
     let patient = ended(patient).await.unwrap().expect("a publish rides out the restart");
     let after = nap.kiq(0).on(&app).await.expect("the app works again");
     for handle in handles.iter().chain([&patient, &after, &delayed]) {
@@ -46,7 +51,7 @@ async fn a_thousand_confirmed_tasks_outlive_a_killed_broker_and_everyone_goes_on
     let handles = app.kiq_many((0..300).map(|_| nap(300))).await.unwrap();
     eventually("some run", async || ledger.running_in(worker.id().unwrap()).len() >= 50).await;
     node.kill();
-    node.run().await;
+    node.run().await.unwrap();
     for handle in &handles {
         assert!(handle.wait_result().timeout(PATIENCE).await.unwrap().is_ok());
     }
@@ -64,17 +69,17 @@ async fn a_thousand_confirmed_tasks_outlive_a_killed_broker_and_everyone_goes_on
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_three_cut_lines_there_is_one_consumer_with_the_prefetch_it_was_given() {
-    let node = Node::start().await;
-    let (relay, by_relay) = Relay::before(&node.url()).await;
+    let node = Rabbit::start().await.unwrap();
+    let line = Proxy::amqp(&node.url()).unwrap();
     let servers = Servers::shared().with_amqp(node.url());
     let (app, ledger) = (servers.app("work"), Ledger::new());
     app.startup().await.unwrap();
-    let worker = servers.with_amqp(by_relay).worker("work", &ledger, &["--concurrency", "7"]);
+    let worker = servers.with_amqp(line.url()).worker("work", &ledger, &["--concurrency", "7"]);
     let mut ids = HashSet::new();
     for _ in 0..3 {
         let handles = app.kiq_many((0..30).map(|_| nap(50))).await.unwrap();
         eventually("some run", async || !ledger.running_in(worker.id().unwrap()).is_empty()).await;
-        relay.cut();
+        line.cut(Who::All);
         for handle in handles {
             assert!(handle.wait_result().timeout(PATIENCE).await.unwrap().is_ok());
             ids.insert(handle.id().clone());
@@ -83,20 +88,20 @@ async fn after_three_cut_lines_there_is_one_consumer_with_the_prefetch_it_was_gi
     assert_eq!(ledger.starts().len(), ids.len(), "every task ran");
     eventually("one consumer of prefetch 14", async || {
         let columns = ["list_consumers", "queue_name", "prefetch_count"];
-        node.ctl(&columns).await == ["work\t14"]
+        node.ctl(&columns).await.unwrap() == "work\t14\n"
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_a_slow_line_callers_and_tasks_share_round_trips() {
-    let (relay, by_relay) = Relay::before(&Servers::shared().amqp).await;
-    let servers = Servers::shared().with_amqp(by_relay);
+    let line = Proxy::amqp(&Servers::shared().amqp).unwrap();
+    let servers = Servers::shared().with_amqp(line.url());
     let queue = support::unique("slow-line");
     let app = servers.app(&queue);
     app.startup().await.unwrap();
     nap.kiq(0).on(&app).await.unwrap();
-    relay.slow(Duration::from_millis(50));
+    line.lines(Who::All, Line::Delay(Duration::from_millis(50)));
 
     let began = Instant::now();
     let sent = futures_util::future::join_all((0..100).map(|_| nap.kiq(0).on(&app))).await;
@@ -112,7 +117,7 @@ async fn on_a_slow_line_callers_and_tasks_share_round_trips() {
     let working = began.elapsed();
     println!("100 tasks were done in {working:?}");
     assert!(working < Duration::from_secs(6), "one round trip each: {working:?}");
-    relay.slow(Duration::ZERO);
+    line.heal();
     worker.abort();
     Servers::shared().delete(&queue).await;
 }

@@ -4,19 +4,22 @@
 mod support;
 
 use std::{
-    collections::HashMap,
     process::Stdio,
     sync::{Arc, Mutex},
     time::Duration,
 };
-use support::{PATIENCE, Servers, ended, eventually, ledger::Ledger, redis::Redis, unique};
+use support::{Servers, ledger::Ledger, unique};
 use taskq::{Event, Observer, TaskId, TaskStatus, UnixMillis, prelude::*};
+use taskq_faults::{
+    redis::Redis,
+    wait::{PATIENCE, ended, eventually},
+};
 use taskq_process_tests::{nap, nap_and_fail, nap_twice};
 use tokio::time::Instant;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_waits_cost_few_commands_and_end_with_the_task() {
-    let redis = Redis::start().await;
+    let redis = Redis::start().await.unwrap();
     let servers = Servers::shared().with_redis(redis.url());
     let queue = unique("waits");
     let (app, ledger) = (servers.app(&queue), Ledger::new());
@@ -44,18 +47,18 @@ async fn a_hundred_waits_cost_few_commands_and_end_with_the_task() {
     let commands = total(&redis).await - before;
     println!("{commands} commands for 100 waits of 5 s");
     println!("a wait ended after its task by {} ms (median), {} ms (90 %), {} ms (all)", late[50], late[90], late[99]);
-    assert!(commands <= 1_000, "{commands} commands: {:?}", redis.commands().await);
+    assert!(commands <= 1_000, "{commands} commands: {:?}", redis.command_counts().await.unwrap());
     assert!(late[90] < 500, "{late:?}");
     servers.delete(&queue).await;
 }
 
 async fn total(redis: &Redis) -> u64 {
-    redis.commands().await.iter().filter(|(name, _)| name != "info").map(|(_, count)| count).sum()
+    redis.command_counts().await.unwrap().values().sum()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_is_kept_is_kept_for_as_long_as_was_asked() {
-    let redis = Redis::start().await;
+    let redis = Redis::start().await.unwrap();
     let servers = Servers::shared().with_redis(redis.url());
     let queue = unique("ttl");
     let (app, ledger) = (servers.app(&queue).with_result_ttl("2h"), Ledger::new());
@@ -77,7 +80,7 @@ async fn whatever_is_kept_is_kept_for_as_long_as_was_asked() {
     })
     .await;
 
-    let keys: HashMap<String, i64> = redis.keys().await.into_iter().collect();
+    let keys = redis.keys().await.unwrap();
     assert!(keys.values().all(|ttl| *ttl > 0), "every key has a time to live: {keys:?}");
     let of = |handle: &TaskHandle<u32>, end: &str| {
         let key = keys.iter().find(|(key, _)| key.contains(handle.id().as_str()) && key.ends_with(end));
@@ -92,7 +95,7 @@ async fn whatever_is_kept_is_kept_for_as_long_as_was_asked() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_redis_is_away_results_are_held_and_nothing_is_acknowledged_or_run_again() {
-    let mut redis = Redis::start().await;
+    let mut redis = Redis::start().await.unwrap();
     let servers = Servers::shared().with_redis(redis.url());
     let queue = unique("held");
     let (app, ledger) = (servers.app(&queue), Ledger::new());
@@ -107,7 +110,7 @@ async fn while_redis_is_away_results_are_held_and_nothing_is_acknowledged_or_run
     let handles = app.kiq_many((0..20).map(|_| nap(100))).await.unwrap();
     eventually("all have run", async || ledger.ended_in(first.id().unwrap()).len() == 21).await;
     assert!(matches!(handles[0].wait_result().timeout("200ms").await, Err(taskq::ResultError::Timeout { .. })));
-    redis.run().await;
+    redis.run().await.unwrap();
     for handle in handles.iter().chain([&tracked]) {
         assert!(handle.wait_result().timeout(PATIENCE).await.unwrap().is_ok());
     }
@@ -140,7 +143,7 @@ impl Started {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redelivered_task_waits_until_redis_can_be_asked_and_others_run_meanwhile() {
-    let mut redis = Redis::start().await;
+    let mut redis = Redis::start().await.unwrap();
     let servers = Servers::shared().with_redis(redis.url());
     let queue = unique("unasked");
     let (started, ledger) = (Started::default(), Ledger::new());
@@ -160,7 +163,7 @@ async fn a_redelivered_task_waits_until_redis_can_be_asked_and_others_run_meanwh
     eventually("what was not delivered before runs", async || started.count(fresh.id()) == 1).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(started.count(held.id()), 0, "it was not started on a guess");
-    redis.run().await;
+    redis.run().await.unwrap();
     for handle in [&held, &fresh] {
         assert!(handle.wait_result().timeout(PATIENCE).await.unwrap().is_ok());
     }
@@ -170,7 +173,7 @@ async fn a_redelivered_task_waits_until_redis_can_be_asked_and_others_run_meanwh
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_is_started_while_redis_is_away_goes_on_trying() {
-    let mut redis = Redis::start().await;
+    let mut redis = Redis::start().await.unwrap();
     let servers = Servers::shared().with_redis(redis.url());
     let queue = unique("late-redis");
     let (app, ledger) = (servers.app(&queue), Ledger::new());
@@ -180,7 +183,7 @@ async fn a_worker_that_is_started_while_redis_is_away_goes_on_trying() {
     let handle = nap.kiq(0).on(&app).await.unwrap();
     let exit = tokio::time::timeout(Duration::from_secs(3), worker.wait()).await;
     assert!(exit.is_err(), "it ended: {exit:?}");
-    redis.run().await;
+    redis.run().await.unwrap();
     assert!(handle.wait_result().timeout(PATIENCE).await.unwrap().is_ok());
     servers.delete(&queue).await;
 }

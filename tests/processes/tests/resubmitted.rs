@@ -4,17 +4,21 @@
 mod support;
 
 use std::time::Duration;
-use support::{PATIENCE, Servers, ended, eventually, gate::Gate, ledger::Ledger, relay::Relay, signal, unique};
+use support::{Servers, gate::Gate, ledger::Ledger, signal, unique};
 use taskq::prelude::*;
+use taskq_faults::{
+    proxy::{Line, Proxy, Who},
+    wait::{PATIENCE, ended, eventually},
+};
 use taskq_process_tests::{doubtful::gated_and_failed, nap};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failure_that_is_on_its_way_to_the_dead_letters_is_not_sent_there_by_another_worker_too() {
     let (queue, servers, ledger, gate) = (unique("two-letters"), Servers::shared(), Ledger::new(), Gate::closed());
-    let (relay, by_relay) = Relay::before(&servers.amqp).await;
+    let line = Proxy::amqp(&servers.amqp).unwrap();
     let app = servers.app(&queue);
     app.startup().await.unwrap();
-    let mut slow = servers.clone().with_amqp(by_relay).worker(&queue, &ledger, &["--concurrency", "1"]);
+    let mut slow = servers.clone().with_amqp(line.url()).worker(&queue, &ledger, &["--concurrency", "1"]);
     let id = unique("failing");
     let submit = async || gated_and_failed.kiq(gate.path()).task_id(id.as_str()).on(&app).await.unwrap();
     let first = submit().await;
@@ -24,7 +28,7 @@ async fn a_failure_that_is_on_its_way_to_the_dead_letters_is_not_sent_there_by_a
     eventually("the worker is full", async || app.broker().inspect(&queue).await.unwrap().ready == 0).await;
     let mut quick = servers.worker(&queue, &ledger, &[]);
     eventually("both consume", async || app.broker().inspect(&queue).await.unwrap().consumers == 2).await;
-    relay.slow(Duration::from_millis(700));
+    line.lines(Who::All, Line::Delay(Duration::from_millis(700)));
     gate.open();
     assert!(first.wait_result().timeout(PATIENCE).await.unwrap().is_err());
     let second = submit().await;

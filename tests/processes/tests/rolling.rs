@@ -3,8 +3,9 @@
 
 mod support;
 
-use support::{PATIENCE, Servers, ended, eventually, ledger::Ledger, signal, unique};
+use support::{Servers, ledger::Ledger, signal, unique};
 use taskq::prelude::*;
+use taskq_faults::wait::{PATIENCE, ended, eventually};
 use taskq_process_tests::nap;
 use tokio::process::Child;
 

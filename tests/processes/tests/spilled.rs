@@ -3,9 +3,12 @@
 
 mod support;
 
-use support::{PATIENCE, Servers, ended, eventually, ledger::Ledger, signal, unique};
+use support::{Servers, ledger::Ledger, signal, unique};
 use taskq::prelude::*;
-use taskq_faults::redis;
+use taskq_faults::{
+    redis,
+    wait::{PATIENCE, ended, eventually},
+};
 use taskq_process_tests::{LEDGER, RESULT_PATIENCE, nap, nap_and_fail};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

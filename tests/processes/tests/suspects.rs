@@ -4,8 +4,9 @@
 mod support;
 
 use redis::AsyncCommands;
-use support::{PATIENCE, Servers, ended, eventually, gate::Gate, ledger::Ledger, signal, unique};
+use support::{Servers, gate::Gate, ledger::Ledger, signal, unique};
 use taskq::{FailureKind, prelude::*};
+use taskq_faults::wait::{PATIENCE, ended, eventually};
 use taskq_process_tests::{
     doubtful::{abort, gated},
     nap,

@@ -166,7 +166,7 @@ pub(crate) async fn make(world: &World, fault: Fault, target: &Target, rng: &mut
             }
         }
         (StoreFrozenWorkerKilled, Target::Process(name)) => {
-            let mut redis = world.servers.redis.lock().await;
+            let redis = world.servers.redis.lock().await;
             redis.freeze()?;
             sleep(Duration::from_millis(1_500)).await;
             world.crew.order(name, Order::Kill);
@@ -180,7 +180,7 @@ pub(crate) async fn make(world: &World, fault: Fault, target: &Target, rng: &mut
             redis.run().await?;
         }
         (StoreFrozen, _) => {
-            let mut redis = world.servers.redis.lock().await;
+            let redis = world.servers.redis.lock().await;
             redis.freeze()?;
             sleep(secs(rng, 4_000..10_000)).await;
             redis.thaw()?;

@@ -28,7 +28,7 @@ impl Servers {
         let settings = rabbit::Settings::new()
             .conf("log.file.formatter.time_format", "epoch_usecs")
             // What a level of delays could not hand on is tried again after this time; the default is 180 s.
-            .advanced("rabbit", "dead_letter_worker_publisher_confirm_timeout", "15000");
+            .dead_letter_timeout(Duration::from_secs(15));
         let brokers = match cluster {
             true => Brokers::Cluster(Box::new(Cluster::start(&settings).await?)),
             false => Brokers::Single(Box::new(settings.start().await?)),

@@ -1,6 +1,6 @@
 //! Three nodes on one machine.
 
-use super::{Mapper, Rabbit, Settings};
+use super::{Mapper, Node, Rabbit, Settings};
 use crate::{Failure, Result, wait};
 use std::{sync::Arc, time::Duration};
 
@@ -52,9 +52,8 @@ impl Cluster {
             settings.conf(&format!("cluster_formation.classic_config.nodes.{}", at + 1), name)
         });
         let mapper = Arc::new(Mapper::start()?);
-        let nodes: Result<Vec<Rabbit>> =
-            names.into_iter().map(|name| Rabbit::new(name, &settings, mapper.clone())).collect();
-        let mut cluster = Cluster { nodes: nodes? };
+        let nodes = names.into_iter().map(|name| Ok(Rabbit::of(Node::new(name, &settings, mapper.clone())?)));
+        let mut cluster = Cluster { nodes: nodes.collect::<Result<_>>()? };
         cluster.run_all().await?;
         Ok(cluster)
     }

@@ -22,7 +22,7 @@ impl Rabbit {
     /// # Errors
     /// It failed: the text is what it said.
     pub async fn ctl(&self, arguments: &[&str]) -> Result<String> {
-        let mut command = self.command(&self.program.with_file_name("rabbitmqctl"));
+        let mut command = self.kind.program(&self.kind.program.with_file_name("rabbitmqctl"));
         command.args(["--quiet", "--no-table-headers", "-n", self.name()]).args(arguments);
         let shown = format!("rabbitmqctl {}", arguments.join(" "));
         let output = blocking(&shown, move || command.output()).await?;
@@ -41,7 +41,7 @@ impl Rabbit {
         let Some(caller) = program::locate("erl_call") else {
             return Ok(self.ctl(&["eval", expression]).await?.trim_end().to_owned());
         };
-        let mut command = self.command(&caller);
+        let mut command = self.kind.program(&caller);
         command.args(["-sname", self.name(), "-c", COOKIE, "-e"]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let sentence = format!("{expression}.\n");

@@ -1,6 +1,6 @@
 //! How a private node is set up.
 
-use super::{Mapper, Rabbit};
+use super::{Mapper, Node, Rabbit};
 use crate::{Failure, Result};
 use std::{
     collections::BTreeMap, fmt::Write, fs, io, os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc, time::Duration,
@@ -77,12 +77,20 @@ impl Settings {
         self.advanced("rabbit", "consumer_timeout", &millis).advanced("rabbit", "channel_tick_interval", "1000")
     }
 
+    /// How long a dead letter that did not arrive waits until it is tried again, where the default is three minutes. What
+    /// is on its way from one delay level to the next when the node is killed is such a letter.
+    #[must_use]
+    pub fn dead_letter_timeout(self, timeout: Duration) -> Settings {
+        let millis = timeout.as_millis().to_string();
+        self.advanced("rabbit", "dead_letter_worker_publisher_confirm_timeout", &millis)
+    }
+
     /// A node with these settings that lets clients in.
     ///
     /// # Errors
     /// RabbitMQ is not installed, or does not start.
     pub async fn start(self) -> Result<Rabbit> {
-        let mut rabbit = Rabbit::new("taskq@localhost".into(), &self, Arc::new(Mapper::start()?))?;
+        let mut rabbit = Rabbit::of(Node::new("taskq@localhost".into(), &self, Arc::new(Mapper::start()?))?);
         rabbit.run().await?;
         Ok(rabbit)
     }

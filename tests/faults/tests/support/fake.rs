@@ -1,7 +1,6 @@
 //! A server that does what the test says, and a client of it by way of a proxy.
 
-use super::ended;
-use taskq_faults::proxy::Proxy;
+use taskq_faults::{proxy::Proxy, wait::ended};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},

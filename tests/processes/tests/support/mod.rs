@@ -5,21 +5,15 @@
 
 pub mod gate;
 pub mod ledger;
-pub mod lossy;
-pub mod node;
-pub mod redis;
-pub mod relay;
 
 use ledger::Ledger;
-use std::{net::TcpListener, process::Stdio, time::Duration};
-use taskq_process_tests::{LEDGER, QUEUE};
-use tokio::{
-    process::{Child, Command},
-    time::Instant,
+use std::process::Stdio;
+use taskq_faults::{
+    rabbit::Client,
+    shared::{amqp_url, redis_url},
 };
-
-/// Longer than anything here takes; a test that waits so long has failed.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+use taskq_process_tests::{LEDGER, QUEUE};
+use tokio::process::{Child, Command};
 
 /// The servers that a process or an app works with.
 #[derive(Clone)]
@@ -31,11 +25,7 @@ pub struct Servers {
 impl Servers {
     /// Those that all tests share.
     pub fn shared() -> Self {
-        let variable = |name: &str, default: &str| std::env::var(name).unwrap_or_else(|_| default.to_owned());
-        Servers {
-            amqp: variable("TASKQ_TEST_AMQP_URL", "amqp://guest:guest@127.0.0.1:5672/%2f"),
-            redis: variable("TASKQ_TEST_REDIS_URL", "redis://127.0.0.1:6379"),
-        }
+        Servers { amqp: amqp_url(), redis: redis_url() }
     }
 
     pub fn with_amqp(mut self, url: impl Into<String>) -> Self {
@@ -69,12 +59,7 @@ impl Servers {
 
     /// Deletes the queue and that of its dead letters.
     pub async fn delete(&self, queue: &str) {
-        let connection = lapin::Connection::connect(&self.amqp, lapin::ConnectionProperties::default()).await.unwrap();
-        let channel = connection.create_channel().await.unwrap();
-        for name in [queue.to_owned(), format!("{queue}.dead")] {
-            let _ = channel.queue_delete(name.into(), Default::default()).await;
-        }
-        let _ = connection.close(200, "done".into()).await;
+        Client::of(&self.amqp).await.delete_with_letters(queue).await;
     }
 }
 
@@ -86,34 +71,6 @@ pub fn unique(label: &str) -> String {
 pub async fn signal(process: &Child, signal: &str) {
     let id = process.id().expect("a running process").to_string();
     assert!(Command::new("kill").args([&format!("-{signal}"), &*id]).status().await.unwrap().success());
-}
-
-/// Waits until `condition` holds.
-pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let began = Instant::now();
-    while !condition().await {
-        assert!(began.elapsed() < PATIENCE, "this did not come true: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-/// Fails the test instead of hanging it.
-pub async fn ended<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(PATIENCE, future).await.expect("it did not end")
-}
-
-/// A port that nobody listens on, outside the range of outgoing connections, so that it stays free while a server that
-/// had it is down.
-pub fn free_port() -> u16 {
-    use std::sync::atomic::{AtomicU32, Ordering};
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    loop {
-        let offset = std::process::id().wrapping_mul(89).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % 8_000;
-        let port = 22_000 + offset as u16;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }
 
 /// The text of an error and of its sources.
