@@ -23,6 +23,8 @@ pub(crate) enum Kind {
     Nap { millis: u64 },
     /// Is sent with a delay, then returns at once.
     Delayed { millis: u64 },
+    /// Is not to be run later than so long after it was sent.
+    Brief { millis: u64 },
     /// Fails so many times, then returns.
     Flaky { failures: u32 },
     /// Fails whenever it runs.
@@ -62,6 +64,8 @@ pub(crate) enum Queue {
 pub(crate) enum Expected {
     /// A value, after so many attempts.
     Done { attempts: u32 },
+    /// A value, or nothing, because it was too late to run it.
+    DoneOrExpired,
     /// A failure of this kind after so many attempts, and a dead letter.
     Failed { kind: FailureKind, attempts: u32 },
     /// It must not even be confirmed.
@@ -78,6 +82,7 @@ impl Plan {
         let failed = |kind, attempts| Expected::Failed { kind, attempts };
         match self.kind {
             Kind::Quick | Kind::Nap { .. } | Kind::Delayed { .. } | Kind::AbortsOnce => Expected::Done { attempts: 1 },
+            Kind::Brief { .. } => Expected::DoneOrExpired,
             Kind::Flaky { failures } => Expected::Done { attempts: failures + 1 },
             Kind::Hopeless => failed(FailureKind::Error, FLAKY_RETRIES + 1),
             Kind::Panics => failed(FailureKind::Panic, PANIC_RETRIES + 1),
@@ -102,7 +107,8 @@ impl Plan {
     /// Draws one of the mix.
     pub(crate) fn draw(rng: &mut Rng) -> Plan {
         let kind = match rng.u32(0..1000) {
-            0..530 => Kind::Quick,
+            0..500 => Kind::Quick,
+            500..530 => Kind::Brief { millis: rng.u64(500..5_000) },
             530..680 => Kind::Nap { millis: rng.u64(50..3_000) },
             680..780 => Kind::Flaky { failures: rng.u32(1..=FLAKY_RETRIES) },
             780..820 => Kind::Hopeless,

@@ -187,6 +187,9 @@ impl Publisher {
             Kind::Delayed { millis } => {
                 self.kiq(pass.kiq(tag(), 0).delay(Duration::from_millis(millis)), plan, id).await
             }
+            Kind::Brief { millis } => {
+                self.kiq(pass.kiq(tag(), 0).expires(Duration::from_millis(millis)), plan, id).await
+            }
             Kind::Flaky { failures } => self.kiq(flaky.kiq(tag(), failures), plan, id).await,
             Kind::Hopeless => self.kiq(flaky.kiq(tag(), u32::MAX), plan, id).await,
             Kind::Panics => self.kiq(panics.kiq(tag()), plan, id).await,

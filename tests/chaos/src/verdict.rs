@@ -50,6 +50,8 @@ fn table(verdict: &Verdict, seed: u64) -> String {
         ("refused", verdict.refused),
         ("done", verdict.done),
         ("failed", verdict.failed),
+        ("cancelled", verdict.cancelled),
+        ("expired", verdict.expired),
         ("dead letters", verdict.dead_letters),
         ("dead letters doubled", verdict.letters_doubled),
         ("starts", verdict.starts),

@@ -59,6 +59,8 @@ fn end(
         (Ended::Done { attempts, value }, Expected::Done { attempts: wanted }) => {
             *attempts == wanted && *value == task.tag
         }
+        (Ended::Done { value, .. }, Expected::DoneOrExpired) => *value == task.tag,
+        (Ended::Expired, Expected::DoneOrExpired) => true,
         // Neither has a number of its own: the first one never ran, the second one never came to an end.
         (Ended::Failed { kind, attempts }, Expected::Failed { kind: wanted, attempts: runs }) if *kind == wanted => {
             *attempts == runs || matches!(kind, FailureKind::Undecodable | FailureKind::WorkerLost)

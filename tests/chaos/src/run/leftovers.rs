@@ -28,9 +28,17 @@ pub(crate) struct Leftovers {
 /// A recorded end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ended {
-    Done { attempts: u32, value: String },
-    Failed { attempts: u32, kind: FailureKind },
-    Other(String),
+    Done {
+        attempts: u32,
+        value: String,
+    },
+    Failed {
+        attempts: u32,
+        kind: FailureKind,
+    },
+    Discarded,
+    Cancelled,
+    Expired,
 }
 
 const ENOUGH: usize = 1_000_000;
@@ -97,7 +105,9 @@ fn ended(record: taskq::ResultRecord) -> Ended {
     match record.end {
         End::Done(value) => Ended::Done { attempts, value: text(&value) },
         End::Failed(failure) => Ended::Failed { attempts, kind: failure.kind },
-        other => Ended::Other(format!("{other:?}")),
+        End::Discarded(_) => Ended::Discarded,
+        End::Cancelled => Ended::Cancelled,
+        End::Expired => Ended::Expired,
     }
 }
 

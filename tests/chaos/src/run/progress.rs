@@ -19,7 +19,7 @@ pub(crate) struct Progress(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Tags of tasks that end without the worker's word, because they end their worker.
+    /// Tags of tasks that may end without the worker's word: because they end their worker, or are not run at all.
     silent: HashSet<String>,
     /// Ids.
     confirmed: HashSet<String>,
@@ -68,7 +68,9 @@ impl Progress {
 impl State {
     fn see(&mut self, event: Event) {
         match event {
-            Event::Submit { tag, plan } if plan.kind == Kind::AbortsAlways => drop(self.silent.insert(tag)),
+            Event::Submit { tag, plan } if matches!(plan.kind, Kind::AbortsAlways | Kind::Brief { .. }) => {
+                self.silent.insert(tag);
+            }
             Event::Confirmed { tag, id } if !self.silent.contains(&tag) => drop(self.confirmed.insert(id)),
             Event::Start { .. } => self.starts += 1,
             Event::Decided { id, verdict: Decision::Finished | Decision::DeadLetter, .. } => {
