@@ -24,6 +24,7 @@ mod claims;
 mod cluster;
 mod connection;
 mod follow;
+mod group;
 mod keys;
 mod link;
 mod live;

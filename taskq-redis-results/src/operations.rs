@@ -1,7 +1,7 @@
 //! What is said to Redis, command by command.
 
 use crate::{link::COMMAND_LIMIT, live::Shared, trouble::Trouble};
-use futures_util::future::join_all;
+use futures_util::future::try_join_all;
 use redis::Value;
 use std::time::Duration;
 use taskq_core::{BoxError, ResultError, ResultRecord, Step, TaskId};
@@ -33,7 +33,7 @@ pub(crate) async fn store(
     loop {
         let (kept, waiters) = put(shared, id, &ours, lower.as_deref(), ttl).await.map_err(|t| shared.error(t))?;
         if kept {
-            wake(shared, id, &waiters).await;
+            wake(shared, &[(id.clone(), waiters)]).await;
             return Ok(None);
         }
         let theirs = get(shared, id, Some(COMMAND_LIMIT)).await.map_err(|t| shared.error(t))?;
@@ -48,7 +48,7 @@ pub(crate) async fn store(
             continue;
         }
         // Whoever wrote it may have died before telling.
-        wake(shared, id, &waiters).await;
+        wake(shared, &[(id.clone(), waiters)]).await;
         // The reply to an earlier try may have been lost: then this record is ours.
         return Ok((bytes != ours).then_some(theirs));
     }
@@ -73,20 +73,37 @@ async fn put(
     Ok((reply == Value::Okay, waiters))
 }
 
-async fn wake(shared: &Shared, id: &TaskId, processes: &[String]) {
-    if processes.is_empty() {
-        return;
+/// Tells the processes that wait for these tasks.
+pub(crate) async fn wake(shared: &Shared, waited_for: &[(TaskId, Vec<String>)]) {
+    let told = match shared.link.address().is_cluster() {
+        false => publish(shared, "PUBLISH", waited_for).await,
+        true => publish_apart(shared, waited_for).await,
+    };
+    if told.is_err() {
+        tracing::debug!("those who wait for results could not be told; they look by themselves soon");
     }
-    // In a cluster every channel may be in another slot, so that they cannot share a pipeline.
-    let publish = if shared.link.address().is_cluster() { "SPUBLISH" } else { "PUBLISH" };
-    let told = join_all(processes.iter().map(async |process| {
-        let mut commands = redis::pipe();
-        commands.cmd(publish).arg(shared.keys.wake(process)).arg(id.as_str()).ignore();
-        shared.link.ask::<()>(&commands, Some(WAKE_LIMIT)).await
-    }));
-    if told.await.iter().any(Result::is_err) {
-        tracing::debug!(task.id = %id, "those who wait for a result could not be told; they look by themselves soon");
+}
+
+async fn publish(shared: &Shared, publish: &str, waited_for: &[(TaskId, Vec<String>)]) -> Result<(), Trouble> {
+    let mut commands = redis::pipe();
+    for (id, processes) in waited_for {
+        for process in processes {
+            commands.cmd(publish).arg(shared.keys.wake(process)).arg(id.as_str()).ignore();
+        }
     }
+    if commands.is_empty() {
+        return Ok(());
+    }
+    shared.link.ask(&commands, Some(WAKE_LIMIT)).await
+}
+
+/// In a cluster every channel may be in another slot, so that they cannot share a pipeline.
+async fn publish_apart(shared: &Shared, waited_for: &[(TaskId, Vec<String>)]) -> Result<(), Trouble> {
+    let mut apart = Vec::new();
+    for (id, processes) in waited_for {
+        apart.extend(processes.iter().map(|process| [(id.clone(), vec![process.clone()])]));
+    }
+    try_join_all(apart.iter().map(async |call| publish(shared, "SPUBLISH", call).await)).await.map(drop)
 }
 
 /// The record's bytes, if there is one.

@@ -159,12 +159,7 @@ impl ResultBackend for RedisResults {
         ttl: Duration,
     ) -> BoxFuture<'a, Result<Option<ResultRecord>, ResultError>> {
         let (id, round) = (id.clone(), record.round);
-        Box::pin(async move {
-            let ours = record.encode();
-            self.live()?
-                .run_to_end(move |shared| async move { operations::store(&shared, &id, round, ours, ttl).await })
-                .await
-        })
+        Box::pin(async move { self.live()?.store(id, round, record.encode(), ttl).await })
     }
 
     fn fetch<'a>(&'a self, id: &'a TaskId) -> BoxFuture<'a, Result<Option<ResultRecord>, ResultError>> {

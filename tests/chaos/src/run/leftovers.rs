@@ -28,14 +28,8 @@ pub(crate) struct Leftovers {
 /// A recorded end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ended {
-    Done {
-        attempts: u32,
-        value: String,
-    },
-    Failed {
-        attempts: u32,
-        kind: FailureKind,
-    },
+    Done { attempts: u32, value: String },
+    Failed { attempts: u32, kind: FailureKind },
     Discarded,
     Cancelled,
     Expired,
