@@ -10,6 +10,7 @@ use crate::{
     publisher::Publisher,
     runtime::Runtime,
     session::{Line, Session},
+    strays::Strays,
     topology,
 };
 use std::{
@@ -72,7 +73,7 @@ impl Engine {
         let subscriber = Subscriber {
             link: consuming.clone(),
             declared: Arc::default(),
-            strays: Arc::default(),
+            strays: Arc::new(Strays::new(addresses, config.connection_name(Role::Sweep))),
             running: TaskTracker::new(),
             closing: CancellationToken::new(),
         };
@@ -89,11 +90,6 @@ impl Engine {
             is_closed,
             looks_for_strays,
         })
-    }
-
-    /// The connection that is never blocked.
-    pub(crate) fn consuming(&self) -> &Link {
-        &self.consuming
     }
 
     fn check_open(&self) -> Result<(), BrokerError> {

@@ -32,6 +32,8 @@ const CLOSING: Duration = Duration::from_secs(2);
 pub(crate) enum Role {
     Publish,
     Consume,
+    /// Now and then, to look for messages that had nowhere to go.
+    Sweep,
 }
 
 impl Role {
@@ -39,6 +41,7 @@ impl Role {
         match self {
             Role::Publish => "pub",
             Role::Consume => "con",
+            Role::Sweep => "swp",
         }
     }
 }
@@ -210,7 +213,13 @@ impl Supervisor {
                     let again = if session.epoch > 1 { " again" } else { "" };
                     let connection = self.connection_name.as_str();
                     tracing::info!(address = session.address, connection, "connected to the broker{again}");
-                    session.watch(events).await;
+                    match self.link.0.role {
+                        Role::Publish | Role::Sweep => session.watch(events).await,
+                        Role::Consume => tokio::select! {
+                            () = session.watch(events) => {}
+                            never = session.keep_asking() => match never {},
+                        },
+                    }
                     tracing::warn!(
                         address = session.address,
                         connection = self.connection_name,
@@ -248,7 +257,7 @@ impl Supervisor {
     fn dialers(&self) -> Result<Vec<Arc<Dialer>>, Failure> {
         let dialer = |address: &Address| match self.link.0.role {
             Role::Publish => Dialer::pooled(address.clone(), self.connection_name.clone()).map(Arc::new),
-            Role::Consume => Ok(Arc::new(Dialer::direct(address.clone(), self.connection_name.clone()))),
+            Role::Consume | Role::Sweep => Ok(Arc::new(Dialer::direct(address.clone(), self.connection_name.clone()))),
         };
         self.addresses.iter().map(dialer).collect()
     }

@@ -1,19 +1,28 @@
 //! One connection from its handshake to its end. A session has a number, and nothing of one session is used in another.
 
 use futures_util::{Stream, StreamExt};
-use lapin::{Channel, Connection, ConnectionState, ErrorKind, Event, protocol::AMQPErrorKind};
+use lapin::{
+    Channel, Connection, ConnectionState, ErrorKind, Event, options::BasicQosOptions, protocol::AMQPErrorKind,
+};
 use std::{
+    convert::Infallible,
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout},
+};
 
 /// For a question that the server answers at once if it reads at all.
 const ANSWER: Duration = Duration::from_secs(10);
+
+/// Between questions by which it is seen how the line is.
+const QUESTIONS: Duration = Duration::from_secs(1);
 
 /// What lapin says about a connection. Asked for once per connection: two listeners would share the events.
 pub(crate) type Events = Pin<Box<dyn Stream<Item = Event> + Send>>;
@@ -38,11 +47,22 @@ pub(crate) struct Session {
     connection: Connection,
     line: watch::Sender<Line>,
     is_probed: AtomicBool,
+    began: Instant,
+    /// When the last question was asked that the server has answered, in milliseconds after that.
+    heard: AtomicU64,
 }
 
 impl Session {
     pub(crate) fn new(epoch: u64, address: String, connection: Connection) -> Session {
-        Session { epoch, address, connection, line: watch::Sender::new(Line::Open), is_probed: AtomicBool::new(false) }
+        Session {
+            epoch,
+            address,
+            connection,
+            line: watch::Sender::new(Line::Open),
+            is_probed: AtomicBool::new(false),
+            began: Instant::now(),
+            heard: AtomicU64::new(0),
+        }
     }
 
     pub(crate) fn line(&self) -> watch::Receiver<Line> {
@@ -116,6 +136,45 @@ impl Session {
             Err(_) => {}
         }
         self.is_probed.store(false, Ordering::Release);
+    }
+
+    /// What comes now was sent by the server after this instant: it is behind the answer to a question that was asked then.
+    pub(crate) fn heard(&self) -> Instant {
+        self.began + Duration::from_millis(self.heard.load(Ordering::Acquire))
+    }
+
+    /// Asks the server something again and again: by its answers it is known how long what comes may have waited on the line.
+    pub(crate) async fn keep_asking(&self) -> Infallible {
+        loop {
+            let asked = self.began.elapsed();
+            match self.guard(self.channel()).await {
+                Ok(channel) => {
+                    self.hear(asked);
+                    self.ask_on(&channel).await;
+                }
+                Err(error) => {
+                    tracing::debug!(address = self.address, %error, "the broker is not asked how the line is")
+                }
+            }
+            sleep(QUESTIONS).await;
+        }
+    }
+
+    async fn ask_on(&self, channel: &Channel) {
+        loop {
+            sleep(QUESTIONS).await;
+            let asked = self.began.elapsed();
+            // Sets what is set already: nothing else costs the server as little.
+            if let Err(error) = self.guard(channel.basic_qos(0, BasicQosOptions::default())).await {
+                tracing::debug!(address = self.address, %error, "the broker does not say how the line is");
+                return;
+            }
+            self.hear(asked);
+        }
+    }
+
+    fn hear(&self, asked: Duration) {
+        self.heard.store(u64::try_from(asked.as_millis()).unwrap_or_default(), Ordering::Release);
     }
 
     /// Passes on what happens to the connection, until it is dead.

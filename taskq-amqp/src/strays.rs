@@ -4,10 +4,18 @@
 //! [`topology::UNROUTABLE`]. The workers that consume a queue look there for what is its own: whenever they have subscribed,
 //! and now and then.
 
-use crate::{delay, engine::Engine, link::Patience, session::Session, topology, wire};
+use crate::{
+    address::Address,
+    delay,
+    dial::Dialer,
+    engine::Engine,
+    error::Failure,
+    session::{Events, Session},
+    topology, wire,
+};
 use futures_util::future::join_all;
 use lapin::{
-    Channel,
+    Channel, Connection,
     message::BasicGetMessage,
     options::{BasicAckOptions, BasicGetOptions},
 };
@@ -17,7 +25,10 @@ use std::{
     time::{Duration, Instant},
 };
 use taskq_core::{BrokerError, Origin, Publish};
-use tokio::{sync::Notify, time::sleep};
+use tokio::{
+    sync::Notify,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 /// Between looks, at first and at most. What is found makes the next look come soon.
@@ -35,13 +46,18 @@ const WITHIN: Duration = Duration::from_secs(5);
 type Stray = (String, BasicGetMessage);
 
 /// Which queues' strays are looked for.
-#[derive(Debug, Default)]
 pub(crate) struct Strays {
+    addresses: Vec<Address>,
+    connection_name: String,
     queues: Mutex<BTreeSet<String>>,
     wanted: Notify,
 }
 
 impl Strays {
+    pub(crate) fn new(addresses: Vec<Address>, connection_name: String) -> Strays {
+        Strays { addresses, connection_name, queues: Mutex::default(), wanted: Notify::new() }
+    }
+
     /// A queue is consumed from now on, or is there again.
     pub(crate) fn look_for(&self, queue: &str) {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
@@ -87,20 +103,50 @@ impl Strays {
         }
     }
 
-    /// Takes what lies there one by one. What is not ours goes back to its place when the channel closes.
+    /// How many were brought to their queues.
     async fn look(&self, engine: &Engine) -> Result<usize, BrokerError> {
-        let session = engine.consuming().session(Patience::Endless).await?;
-        let failed = |error: &lapin::Error| BrokerError::other(error.to_string());
-        let channel = session.guard(session.channel()).await.map_err(|error| failed(&error))?;
+        match engine.inspect(topology::UNROUTABLE.to_owned()).await {
+            Ok(info) if info.ready > 0 => {}
+            Ok(_) | Err(BrokerError::Unroutable { .. }) => return Ok(0),
+            Err(error) => return Err(error),
+        }
+        // A connection of its own: RabbitMQ 3.10 ends one on which a quorum queue without a leader is asked for a message.
+        let (connection, events, address) = self.dial().await?;
+        let session = Session::new(0, address, connection);
+        let swept = tokio::select! {
+            swept = self.sweep(&session, engine) => swept.map_err(|error| BrokerError::other(error.to_string())),
+            () = session.watch(events) => Err(BrokerError::other("the connection was lost")),
+        };
+        let _ = timeout(WITHIN, session.close()).await;
+        swept
+    }
+
+    async fn dial(&self) -> Result<(Connection, Events, String), Failure> {
+        let mut last = Failure::Unreachable { address: String::new(), reason: "no address is given".into() };
+        for address in self
+            .addresses
+            .iter()
+            .cycle()
+            .skip(fastrand::usize(..self.addresses.len().max(1)))
+            .take(self.addresses.len())
+        {
+            match Dialer::direct(address.clone(), self.connection_name.clone()).dial().await {
+                Ok((connection, events)) => return Ok((connection, events, address.shown())),
+                Err(failure) => last = failure,
+            }
+        }
+        Err(last)
+    }
+
+    /// Takes what lies there one by one. What is not ours goes back to its place with the connection.
+    async fn sweep(&self, session: &Session, engine: &Engine) -> Result<usize, lapin::Error> {
+        let channel = session.guard(session.channel()).await?;
         let (began, mut found, mut is_over) = (Instant::now(), 0, false);
         while !is_over && began.elapsed() < LOOK {
             let ours;
-            (ours, is_over) = self.gather(&session, &channel).await.map_err(|error| failed(&error))?;
+            (ours, is_over) = self.gather(session, &channel).await?;
             let brought = ours.into_iter().map(|(queue, stray)| self.bring(engine, queue, stray, &channel));
             found += join_all(brought).await.into_iter().filter(|brought| *brought).count();
-        }
-        if let Err(error) = session.guard(channel.close(200, "done".into())).await {
-            tracing::debug!(%error, "the channel was gone before it was closed");
         }
         Ok(found)
     }

@@ -77,12 +77,12 @@ pub const UNKNOWN_TASK_ROUNDS: u32 = 5;
 /// be taken over: renewing may have been impossible until that worker could ask too. A claim is on a run that may be
 /// running elsewhere, or may have run before; the lease bounds how long such a run waits after its worker was killed.
 pub const CLAIM_LEASE: Duration = Duration::from_secs(3);
-/// How long a first delivery is trusted to be the only one of its run, from when it was received: one that starts later
-/// claims its run, and one that runs for longer marks it, so that a copy of its message finds it.
-pub const TRUST: Duration = Duration::from_secs(1);
+/// How long a first delivery is trusted to be the only one of its run, from when the broker may have sent it: one that
+/// starts later looks whether anybody has its run, and one that runs for longer marks it, so that a copy finds it.
+pub const TRUST: Duration = Duration::from_secs(3);
 /// How long a message that its publisher sent again after a lost confirm is put off: until its first copy, if there is
 /// one, has ended or has marked its run.
-pub const COPY_WAIT: Duration = Duration::from_secs(4);
+pub const COPY_WAIT: Duration = Duration::from_secs(6);
 /// How long a claim's notes are kept: silent ends, and what was carried out.
 pub const CLAIM_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 /// Starts of one run that ended without a word, after which it is not started again.

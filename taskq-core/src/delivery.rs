@@ -205,6 +205,9 @@ pub struct Delivery {
     pub redelivered: bool,
     /// When it came.
     pub received: Instant,
+    /// The broker has sent it later than this. It may have waited on a line that stood still, and the broker have given it to
+    /// somebody else meanwhile.
+    pub sent_after: Instant,
     /// Cancelled when the broker may give the message to somebody else: the connection that it came by is gone, or the queue
     /// is.
     pub lost: CancellationToken,
@@ -232,8 +235,25 @@ impl Delivery {
     /// ```
     pub fn new(content: Content, redelivered: bool, tag: u64, settle: Arc<dyn Settle>) -> Self {
         let unsettled = Unsettled { tag, settle: Some(settle) };
-        let lost = CancellationToken::new();
-        Delivery { content, epitaph: None, redelivered, received: Instant::now(), lost, unsettled }
+        let (received, lost) = (Instant::now(), CancellationToken::new());
+        Delivery { content, epitaph: None, redelivered, received, sent_after: received, lost, unsettled }
+    }
+
+    /// The same, sent by the broker later than this, as far as anybody knows. A broker without lines leaves this out.
+    ///
+    /// ```
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use taskq::{ContentType, Delivery, Message, Settle, Settlement, TaskId};
+    /// # struct Acks;
+    /// # impl Settle for Acks { fn settle(&self, _: u64, _: Settlement) {} }
+    /// # let message = Message::new(TaskId::new(), "a.task", ContentType::Json, "{}".into());
+    /// let heard = tokio::time::Instant::now(); // the broker has answered a question that was asked then
+    /// let delivery = Delivery::new(message.into(), false, 1, Arc::new(Acks)).with_sent_after(heard);
+    /// assert!(delivery.sent_after <= delivery.received);
+    /// ```
+    pub fn with_sent_after(mut self, instant: Instant) -> Self {
+        self.sent_after = instant.min(self.received);
+        self
     }
 
     /// The same, by a connection whose end cancels `lost`. A broker without connections leaves this out.

@@ -19,6 +19,9 @@ use tokio::{sync::mpsc, task::JoinHandle};
 /// Keeps the broker's runtime alive as long as somebody settles or consumes.
 pub(super) type Keep = Arc<dyn Send + Sync>;
 
+/// So many deliveries are handed over at once at most.
+const TOGETHER: usize = 256;
+
 pub(super) struct Epoch {
     session: Arc<Session>,
     channel: Arc<Channel>,
@@ -56,34 +59,50 @@ impl Epoch {
     }
 
     /// Passes deliveries on, until they end.
-    pub(super) async fn deliver(&mut self, items: &mpsc::Sender<Item>) -> End {
+    pub(super) async fn deliver(&mut self, batches: &mpsc::Sender<Vec<Item>>) -> End {
         let session = self.session.clone();
         let died = session.died();
-        tokio::pin!(died);
+        let closed = batches.closed();
+        tokio::pin!(died, closed);
         loop {
             let received = tokio::select! {
                 biased;
-                () = items.closed() => return End::Stopped,
+                () = &mut closed => return End::Stopped,
                 received = self.consumer.next() => received,
                 () = &mut died => return End::Lost(None),
             };
-            let item = match received {
-                Some(Ok(received)) => self.item(received),
-                Some(Err(error)) => return End::Lost(Some(error)),
-                None => return End::Cancelled,
-            };
+            let mut batch = Vec::new();
+            let end = self.gather(received, &mut batch);
             // Dropped when nobody takes it any more, which gives it back.
-            if items.send(item).await.is_err() {
+            if !batch.is_empty() && batches.send(batch).await.is_err() {
                 return End::Stopped;
             }
+            if let Some(end) = end {
+                return end;
+            }
         }
+    }
+
+    /// Adds what was received, and whatever else has come by now.
+    fn gather(&mut self, received: Option<Result<Received, Error>>, batch: &mut Vec<Item>) -> Option<End> {
+        let mut next = Some(received);
+        while let Some(received) = next {
+            match received {
+                Some(Ok(received)) => batch.push(self.item(received)),
+                Some(Err(error)) => return Some(End::Lost(Some(error))),
+                None => return Some(End::Cancelled),
+            }
+            next = if batch.len() < TOGETHER { self.consumer.next().now_or_never() } else { None };
+        }
+        None
     }
 
     fn item(&self, received: Received) -> Item {
         self.acks.deliver();
         let (content, epitaph) = wire::content(&received.properties, received.data.into());
         let delivery = Delivery::new(content, received.redelivered, received.delivery_tag, self.settle.clone());
-        Item { delivery: delivery.with_epitaph(epitaph).with_lost(self.acks.in_doubt()), acks: self.acks.clone() }
+        let delivery = delivery.with_epitaph(epitaph).with_lost(self.acks.in_doubt());
+        Item { delivery: delivery.with_sent_after(self.session.heard()), acks: self.acks.clone() }
     }
 
     /// The channel is gone: settling does nothing any more, and the same messages come again.

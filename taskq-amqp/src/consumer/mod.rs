@@ -9,6 +9,7 @@ mod subscription;
 use acks::Acks;
 use epoch::Keep;
 use std::{
+    collections::VecDeque,
     sync::Arc,
     task::{Context, Poll, ready},
 };
@@ -25,7 +26,9 @@ struct Item {
 
 /// What a worker takes deliveries from.
 pub(crate) struct Source {
-    items: mpsc::Receiver<Item>,
+    /// What has come together is handed over together.
+    batches: mpsc::Receiver<Vec<Item>>,
+    batch: VecDeque<Item>,
     stop: CancellationToken,
     _keep: Keep,
 }
@@ -33,18 +36,22 @@ pub(crate) struct Source {
 impl DeliverySource for Source {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Delivery>> {
         loop {
-            match ready!(self.items.poll_recv(cx)) {
+            match self.batch.pop_front() {
                 // What came by a channel that has ended comes again by the next one.
                 Some(item) if !item.acks.is_current() => drop(item),
                 Some(item) => return Poll::Ready(Some(item.delivery)),
-                None => return Poll::Ready(None),
+                None => match ready!(self.batches.poll_recv(cx)) {
+                    Some(batch) => self.batch = batch.into(),
+                    None => return Poll::Ready(None),
+                },
             }
         }
     }
 
     fn stop(&mut self) {
         self.stop.cancel();
-        self.items.close();
-        while self.items.try_recv().is_ok() {}
+        self.batches.close();
+        self.batch.clear();
+        while self.batches.try_recv().is_ok() {}
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     strays::Strays,
     topology,
 };
-use std::{num::NonZeroU16, sync::Arc, time::Duration};
+use std::{collections::VecDeque, num::NonZeroU16, sync::Arc, time::Duration};
 use taskq_core::{BrokerError, Consumer};
 use tokio::{sync::mpsc, time::sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -46,12 +46,12 @@ pub(crate) async fn subscribe(
     let epoch = Epoch::begin(session.clone(), &queue, prefetch, keep.clone()).await;
     let epoch = epoch.map_err(|error| error::of_queue(&error, &queue, &session.address))?;
     subscriber.strays.look_for(&queue);
-    let (items, taken) = mpsc::channel(prefetch.get().into());
+    let (batches, taken) = mpsc::channel(prefetch.get().into());
     let stop = CancellationToken::new();
     let subscription = Subscription {
         queue,
         prefetch,
-        items,
+        batches,
         stop: stop.clone(),
         // Not the subscription's: it would keep the runtime that it runs on.
         keep: Arc::downgrade(&keep),
@@ -60,13 +60,13 @@ pub(crate) async fn subscribe(
         subscriber: subscriber.clone(),
     };
     drop(subscriber.running.spawn(subscription.run(epoch)));
-    Ok(Consumer::new(Source { items: taken, stop, _keep: keep }))
+    Ok(Consumer::new(Source { batches: taken, batch: VecDeque::new(), stop, _keep: keep }))
 }
 
 struct Subscription {
     queue: String,
     prefetch: NonZeroU16,
-    items: mpsc::Sender<Item>,
+    batches: mpsc::Sender<Vec<Item>>,
     stop: CancellationToken,
     keep: std::sync::Weak<dyn Send + Sync>,
     /// The connection on which the queue was there, or was last declared: on the next one it may have to be again.
@@ -80,7 +80,7 @@ impl Subscription {
         let mut next = Some(first);
         while let Some(mut epoch) = next.take() {
             let closing = self.subscriber.closing.clone();
-            let end = closing.run_until_cancelled(epoch.deliver(&self.items)).await;
+            let end = closing.run_until_cancelled(epoch.deliver(&self.batches)).await;
             match end {
                 None => return epoch.close().await,
                 Some(End::Stopped) => return self.retire(epoch, false).await,

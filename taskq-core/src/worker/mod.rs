@@ -297,6 +297,7 @@ impl Worker {
             blocking: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from))),
             interrupt: interrupt.clone(),
             name: plan.name.clone(),
+            nobody: "".into(),
         });
         let (runs, loops) = (TaskTracker::new(), TaskTracker::new());
         for queue in &plan.queues {

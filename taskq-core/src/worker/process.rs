@@ -50,6 +50,8 @@ pub(super) struct Processor {
     /// Ends runs and patience alike, when the worker must end.
     pub(super) interrupt: CancellationToken,
     pub(super) name: String,
+    /// The owner of a bid that nobody has made yet.
+    pub(super) nobody: Arc<str>,
 }
 
 /// Where deliveries come from.

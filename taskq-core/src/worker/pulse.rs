@@ -3,7 +3,10 @@
 //! Whoever talks to it may have given it up meanwhile, and after it goes on a run may end before anybody here has noticed.
 
 use std::{
-    sync::{LazyLock, Mutex, PoisonError},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -16,30 +19,43 @@ static PULSE: LazyLock<Pulse> = LazyLock::new(|| {
     let beat = || {
         loop {
             thread::sleep(BEAT);
-            standstills();
+            PULSE.beat();
         }
     };
     if let Err(error) = thread::Builder::new().name("taskq-pulse".into()).spawn(beat) {
-        // Each look at it then counts as one, which is on the safe side.
+        // Each look after a second counts as one, which is on the safe side.
         tracing::warn!(%error, "no thread to see by whether the process stands still");
     }
-    Pulse(Mutex::new(Beats { last: Instant::now(), standstills: 0 }))
+    Pulse { began: Instant::now(), last_beat: AtomicU64::new(0), standstills: AtomicU64::new(0) }
 });
 
-struct Pulse(Mutex<Beats>);
+struct Pulse {
+    began: Instant,
+    /// Milliseconds since then.
+    last_beat: AtomicU64,
+    standstills: AtomicU64,
+}
 
-struct Beats {
-    last: Instant,
-    standstills: u64,
+impl Pulse {
+    /// Counts a standstill if there was one, be it twice.
+    fn look(&self) -> u64 {
+        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let since = now.saturating_sub(self.last_beat.load(Ordering::Acquire));
+        if Duration::from_millis(since) > STANDSTILL {
+            self.standstills.fetch_add(1, Ordering::AcqRel);
+            self.last_beat.fetch_max(now, Ordering::AcqRel);
+        }
+        now
+    }
+
+    fn beat(&self) {
+        let now = self.look();
+        self.last_beat.fetch_max(now, Ordering::AcqRel);
+    }
 }
 
 /// How often the process has stood still so far. A thread of its own keeps watch: tasks may block all others.
 pub(super) fn standstills() -> u64 {
-    let mut beats = PULSE.0.lock().unwrap_or_else(PoisonError::into_inner);
-    let now = Instant::now();
-    if now.duration_since(beats.last) > STANDSTILL {
-        beats.standstills += 1;
-    }
-    beats.last = now;
-    beats.standstills
+    PULSE.look();
+    PULSE.standstills.load(Ordering::Acquire)
 }

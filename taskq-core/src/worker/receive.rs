@@ -10,10 +10,10 @@ use crate::{
     defaults::START_LIMIT,
     delivery::{Consumer, Delivery},
 };
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, pin::pin, sync::Arc};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::Instant,
+    time::{Instant, Sleep, sleep_until},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -41,24 +41,36 @@ impl Receiver {
 
     /// Until told to stop, or until the broker is closed. What has not started goes back.
     pub(super) async fn run(mut self, stop: CancellationToken) {
+        let mut stopped = pin!(stop.cancelled());
+        let mut overdue = pin!(sleep_until(Instant::now()));
         loop {
-            let give_back_at = self.give_back_at();
+            self.start_all();
             tokio::select! {
                 biased;
-                () = stop.cancelled() => break,
+                () = &mut stopped => break,
                 Ok(slot) = self.slots.clone().acquire_owned(), if !self.waiting.is_empty() => self.start(slot),
                 delivery = self.consumer.next() => match delivery {
-                    Some(delivery) => {
-                        let footing = Footing::new(delivery.lost.clone());
-                        self.waiting.push_back((delivery, footing));
-                    }
+                    Some(delivery) => self.keep(delivery),
                     None => break,
                 },
-                () = tokio::time::sleep_until(give_back_at), if !self.waiting.is_empty() => self.give_back(),
+                () = &mut overdue, if !self.waiting.is_empty() => self.give_back_if_overdue(overdue.as_mut()),
             }
         }
         // Stopped before the deliveries are dropped, so that they do not come straight back.
         self.consumer.stop();
+    }
+
+    fn keep(&mut self, delivery: Delivery) {
+        let footing = Footing::new(delivery.lost.clone(), delivery.sent_after);
+        self.waiting.push_back((delivery, footing));
+    }
+
+    fn start_all(&mut self) {
+        while !self.waiting.is_empty()
+            && let Ok(slot) = self.slots.clone().try_acquire_owned()
+        {
+            self.start(slot);
+        }
     }
 
     fn start(&mut self, slot: OwnedSemaphorePermit) {
@@ -68,18 +80,20 @@ impl Receiver {
         }
     }
 
-    fn give_back_at(&self) -> Instant {
-        self.waiting.front().map_or_else(Instant::now, |(delivery, _)| delivery.received + START_LIMIT)
-    }
-
     /// A delivery that waits behind long tasks here may find a free worker elsewhere, and the broker's consumer timeout
     /// counts from delivery. Those behind it go with it: they would overtake it.
-    fn give_back(&mut self) {
-        tracing::debug!(
-            queue = &*self.source.queue,
-            deliveries = self.waiting.len(),
-            "not started in time: given back"
-        );
-        self.waiting.drain(..).for_each(|(delivery, _)| delivery.requeue());
+    fn give_back_if_overdue(&mut self, overdue: std::pin::Pin<&mut Sleep>) {
+        let now = Instant::now();
+        let due = self.waiting.front().map_or(now, |(delivery, _)| delivery.received) + START_LIMIT;
+        if due <= now {
+            tracing::debug!(
+                queue = &*self.source.queue,
+                deliveries = self.waiting.len(),
+                "not started in time: given back"
+            );
+            self.waiting.drain(..).for_each(|(delivery, _)| delivery.requeue());
+        }
+        // Looked at again when the one that is first now would be late: its like come and go much faster than that.
+        overdue.reset(due.max(now));
     }
 }

@@ -27,9 +27,9 @@ pub(super) struct Footing {
 }
 
 impl Footing {
-    /// That of a delivery which has come just now.
-    pub(super) fn new(connection: CancellationToken) -> Self {
-        Footing { connection, standstills: pulse::standstills(), since: Instant::now() }
+    /// That of a delivery which has come just now, and which the broker has sent after that instant.
+    pub(super) fn new(connection: CancellationToken, since: Instant) -> Self {
+        Footing { connection, standstills: pulse::standstills(), since }
     }
 
     /// Until when no copy of the message can be running: whoever has one waits for longer before it begins.
@@ -47,7 +47,7 @@ impl Footing {
 impl Default for Footing {
     /// That of a message which no connection brought.
     fn default() -> Self {
-        Footing::new(CancellationToken::new())
+        Footing::new(CancellationToken::new(), Instant::now())
     }
 }
 
@@ -64,7 +64,7 @@ pub(super) struct Standing<'a> {
 
 impl<'a> Standing<'a> {
     pub(super) fn new(processor: &'a Processor, message: &Message, footing: Footing) -> Self {
-        let mut bid = Bid::new(RunId::of(message), "");
+        let mut bid = Bid::new(RunId::of(message), processor.nobody.clone());
         bid.check = message.check;
         bid.original = !message.republished && !message.check;
         Standing { processor, bid, claim: None, mark: None, footing, alone: None }

@@ -222,3 +222,30 @@ async fn a_run_whose_claim_another_has_taken_is_broken_off_and_its_outcome_is_no
     assert_eq!((history.count("start"), history.count("broken"), history.count("end")), (2, 1, 1), "{history}");
     servers.delete(&queue).await;
 }
+
+/// What the server sent while the worker was stopped waits in its socket, and the server has given it to another since.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_is_stopped_before_its_deliveries_reach_it_runs_none_that_another_has_run() {
+    const TASKS: usize = 20;
+    let (queue, servers, ledger) = (unique("unread"), Servers::shared(), Ledger::new());
+    let app = servers.app(&queue);
+    app.startup().await.unwrap();
+    let mut first = with_short_heartbeats(&servers).worker(&queue, &ledger, &[]);
+    eventually("it consumes", async || app.broker().inspect(&queue).await.unwrap().consumers == 1).await;
+    signal(&first, "STOP").await;
+    let handles = app.kiq_many((0..TASKS).map(|_| nap(0))).await.unwrap();
+    eventually("they are in its socket", async || app.broker().inspect(&queue).await.unwrap().ready == 0).await;
+    let second = servers.worker(&queue, &ledger, &[]);
+    for handle in &handles {
+        let result = handle.wait_result().timeout(PATIENCE).await.unwrap();
+        assert_eq!(result.into_value().unwrap(), second.id().unwrap());
+    }
+    signal(&first, "CONT").await;
+    // It has read them when it has noticed that it has another connection to make.
+    eventually("it consumes again", async || app.broker().inspect(&queue).await.unwrap().consumers == 2).await;
+    signal(&first, "TERM").await;
+    assert_eq!(ended(first.wait()).await.unwrap().code(), Some(0));
+    assert_eq!(ledger.history().count("start"), TASKS, "{}", ledger.history());
+    drop(second);
+    servers.delete(&queue).await;
+}

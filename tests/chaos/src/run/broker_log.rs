@@ -29,7 +29,7 @@ pub(crate) fn read(text: &str, kills: &[u64]) -> Told {
         let (Some(connection), Some(name)) = (pid(line), consumer(line)) else { continue };
         if line.contains("has a client-provided name") {
             open.insert(connection, name);
-        } else if line.contains("closing AMQP connection") {
+        } else if line.contains("closing AMQP connection") || line.contains("Error on AMQP connection") {
             open.remove(&connection);
             told.ended.push((at, ended(name, "the broker closed it")));
         }
@@ -70,6 +70,7 @@ mod tests {
 12 [info] <0.9.0> connection <0.9.0> (127.0.0.1:4 -> 127.0.0.1:2) has a client-provided name: taskq/worker-1.1/vm/98/pub
 20 [error] <0.7.0> closing AMQP connection <0.7.0> (127.0.0.1:1 -> 127.0.0.1:2 - taskq/worker-0.1/vm/99/con):
 20 [error] <0.7.0> missed heartbeats from client, timeout: 7s
+22 [error] <0.8.0> Error on AMQP connection <0.8.0> (127.0.0.1:3 -> 127.0.0.1:2 - taskq/worker-1.1/vm/98/con, vhost: '/', user: 'guest', state: running), channel 3:
 21 [error] <0.8.1> operation basic.ack caused a channel exception precondition_failed: unknown delivery tag 4
 50 [info] <0.1.0>  Starting RabbitMQ 3.10.8 on Erlang 25
 ";
@@ -78,7 +79,7 @@ mod tests {
             Event::ConnectionEnded { name, .. } => (*at, name.as_str()),
             other => panic!("{other:?}"),
         });
-        assert_eq!(names.collect::<Vec<_>>(), [(20, "worker-0.1"), (40, "worker-1.1")]);
+        assert_eq!(names.collect::<Vec<_>>(), [(20, "worker-0.1"), (22, "worker-1.1")]);
         assert_eq!(told.unknown_acks.len(), 1);
     }
 }
