@@ -5,10 +5,10 @@
 mod support;
 
 use std::time::Duration;
-use support::{broker_with, consume, line, next, operator, take_all, to, with_queue};
+use support::{broker_with, consume, line, next, number_of, operator, take_all, to, with_queue};
 use taskq_amqp::AmqpBroker;
 use taskq_core::{Broker, BrokerError, QueueSpec};
-use taskq_faults::{shared::amqp_url, wait::eventually};
+use taskq_faults::{proxy::Who, shared::amqp_url, wait::eventually};
 use tokio::runtime;
 
 fn runtime() -> runtime::Runtime {
@@ -56,11 +56,14 @@ async fn heartbeats_go_on_while_user_code_blocks_its_runtime() {
         let broker = AmqpBroker::new(line.url()).heartbeat(Duration::from_secs(1));
         broker.declare(&QueueSpec::new(&queue)).await.unwrap();
         let mut consumer = consume(&broker, &queue, 1).await;
-        let connections = line.counters().accepted;
-        std::thread::sleep(Duration::from_secs(5));
         broker.publish(to(&queue, 0)).await.unwrap();
-        take_all(&mut consumer, 1).await;
-        assert_eq!(line.counters().accepted, connections, "a connection was lost");
+        let held = next(&mut consumer).await;
+        std::thread::sleep(Duration::from_secs(5));
+        assert_eq!((line.open(Who::Publishers), line.open(Who::Consumers)), (1, 1));
+        assert!(!held.lost.is_cancelled(), "the connection that it came by was lost");
+        held.ack();
+        broker.publish(to(&queue, 1)).await.unwrap();
+        assert_eq!(number_of(&next(&mut consumer).await), 1);
     })
     .await;
 }

@@ -66,6 +66,8 @@ enum Fault {
     KeepsMarks,
     /// A mark keeps the message itself away too.
     TakesOriginalsForCopies,
+    /// A suspect is blamed for what it has claimed and not begun.
+    BlamesWhatHasNotBegun,
     /// A look is a claim.
     ClaimsByLooking,
     /// It keeps no claims.
@@ -185,6 +187,9 @@ impl ResultBackend for Broken {
                 // Claimed once more by the same owner, so that the first claim is void.
                 std::mem::forget(results.claim(&bid).await?);
             }
+            if let (Fault::BlamesWhatHasNotBegun, Some(ClaimAnswer::Run(claim))) = (self.fault, &answer) {
+                claim.begin().await?;
+            }
             Ok(answer)
         })
     }
@@ -274,7 +279,7 @@ const NOTICED: &[(&str, &[Fault])] = &[
     ("claims::an_ended_task_answers_with_its_record", &[Fault::ClaimsWhatHasEnded]),
     ("claims::what_follows_an_end_is_left_to_the_holder_of_the_claim", &[Fault::ClaimsForAll]),
     ("claims::a_chosen_id_is_free_again_when_its_end_is_forgotten", &[Fault::TakesNoNewSubmission]),
-    ("claims::starts_that_end_without_a_word_are_counted", &[Fault::ClaimsForAll]),
+    ("claims::starts_that_end_without_a_word_are_counted", &[Fault::ClaimsForAll, Fault::BlamesWhatHasNotBegun]),
 ];
 
 #[tokio::test(start_paused = true)]

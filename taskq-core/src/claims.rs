@@ -186,6 +186,23 @@ pub trait Hold: Send + Sync {
         Box::pin(async { Ok(true) })
     }
 
+    /// The run of a suspect is about to begin: only from here on does an end without a word count against the task. Called
+    /// by [`Claim::begin`]. `false` if another worker has taken the claim over. By default such an end counts from the claim
+    /// on.
+    ///
+    /// ```
+    /// # use taskq::{Hold, ResultError};
+    /// async fn may_begin(hold: &dyn Hold) -> Result<bool, ResultError> {
+    ///     hold.begin().await
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ResultError::Store`] when the store cannot be asked.
+    fn begin(&self) -> BoxFuture<'_, Result<bool, ResultError>> {
+        self.is_held()
+    }
+
     /// The run did not take place, or was broken off: nothing counts against the task. Called by [`Claim::give_back`].
     ///
     /// ```
@@ -214,6 +231,29 @@ impl Claim {
     /// ```
     pub fn new(lost: CancellationToken, hold: Box<dyn Hold>) -> Self {
         Claim { lost, hold }
+    }
+
+    /// Says that the run of a suspect begins: its process may be ended by others between the claim and here, and the task is
+    /// not to be blamed for it. `false` if another worker has taken the claim over.
+    ///
+    /// ```
+    /// # use taskq::{Bid, ClaimAnswer, InMemoryResults, ResultBackend, RunId};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), taskq::ResultError> {
+    /// let results = InMemoryResults::new();
+    /// let mut bid = Bid::new(RunId { task: "order-17".into(), round: 0, attempt: 1 }, "worker-1");
+    /// drop(results.claim(&bid).await?); // it ended without a word
+    /// assert!(matches!(results.claim(&bid).await?, Some(ClaimAnswer::Suspect)));
+    /// bid.alone = true;
+    /// let Some(ClaimAnswer::Run(claim)) = results.claim(&bid).await? else { panic!() };
+    /// assert!(claim.begin().await?);
+    /// # claim.give_back().await }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ResultError::Store`] when the store cannot be asked.
+    pub async fn begin(&self) -> Result<bool, ResultError> {
+        self.hold.begin().await
     }
 
     /// Resolves when another worker has taken the run over. Cancel safe.

@@ -28,16 +28,17 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 const NOTES: &str = "
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local kept = redis.call('HMGET', KEYS[1], 'round', 'attempt', 'owner', 'until', 'silent', 'carried', 'ended', 'contested')
+local kept = redis.call('HMGET', KEYS[1], 'round', 'attempt', 'owner', 'until', 'silent', 'carried', 'ended', 'contested',
+  'begun')
 local notes = {
   round = tonumber(kept[1] or 0), attempt = tonumber(kept[2] or 0), owner = kept[3] or '', held_until = tonumber(kept[4] or 0),
   silent = tonumber(kept[5] or 0), carried = tonumber(kept[6] or 0), ended = kept[7] == '1',
-  contested = kept[8] == '1',
+  contested = kept[8] == '1', begun = kept[9] == '1',
 }
 local function keep(ttl)
   redis.call('HSET', KEYS[1], 'round', notes.round, 'attempt', notes.attempt, 'owner', notes.owner, 'until', notes.held_until,
     'silent', notes.silent, 'carried', notes.carried, 'ended', notes.ended and '1' or '0',
-    'contested', notes.contested and '1' or '0')
+    'contested', notes.contested and '1' or '0', 'begun', notes.begun and '1' or '0')
   redis.call('PEXPIRE', KEYS[1], ttl)
 end
 ";
@@ -65,7 +66,8 @@ if is_anothers and not notes.contested then
 end
 if ARGV[9] == '1' then return {'free', 0, record} end
 if is_anothers then
-  notes.silent = notes.silent + 1
+  -- The first such end makes it a suspect, be it to blame or not; a suspect is to blame for what it has begun.
+  if notes.silent == 0 or notes.begun then notes.silent = notes.silent + 1 end
   notes.owner = ''
 end
 if notes.attempt < attempt then
@@ -77,15 +79,18 @@ if notes.silent >= tonumber(ARGV[8]) then
 elseif notes.silent > 0 and ARGV[6] ~= '1' then
   answer = 'suspect'
 else
+  if notes.owner ~= owner then notes.begun = false end
   notes.owner, notes.held_until, notes.contested = owner, now + tonumber(ARGV[4]), false
 end
 keep(ARGV[5])
 return {answer, notes.silent, record}
 ";
 
-/// Keys: notes. Arguments: owner, lease, time to live. Answers whether the claim is still the owner's.
+/// Keys: notes. Arguments: owner, lease, time to live, whether the run begins. Answers whether the claim is still the
+/// owner's.
 const RENEW: &str = "
 if notes.owner ~= ARGV[1] then return 0 end
+if ARGV[4] == '1' then notes.begun = true end
 notes.held_until, notes.contested = now + tonumber(ARGV[2]), false
 keep(ARGV[3])
 return 1
@@ -188,17 +193,22 @@ impl Held {
     }
 }
 
+impl Held {
+    async fn renew(&self, begins: bool) -> Result<bool, ResultError> {
+        let lease = self.lease.clone();
+        let asking = AbortOnDropHandle::new(self.handle.spawn(async move { lease.renew(begins).await }));
+        let answer = asking.await.unwrap_or_else(|_| Err(Trouble::closed()));
+        answer.map_err(|trouble| self.lease.shared.error(trouble))
+    }
+}
+
 impl Hold for Held {
     fn is_held(&self) -> BoxFuture<'_, Result<bool, ResultError>> {
-        Box::pin(async move {
-            if self.lease.age() < CLAIM_LEASE {
-                return Ok(true);
-            }
-            let lease = self.lease.clone();
-            let asking = AbortOnDropHandle::new(self.handle.spawn(async move { lease.renew().await }));
-            let answer = asking.await.unwrap_or_else(|_| Err(Trouble::closed()));
-            answer.map_err(|trouble| self.lease.shared.error(trouble))
-        })
+        Box::pin(async move { if self.lease.age() < CLAIM_LEASE { Ok(true) } else { self.renew(false).await } })
+    }
+
+    fn begin(&self) -> BoxFuture<'_, Result<bool, ResultError>> {
+        Box::pin(self.renew(true))
     }
 
     fn give_back(self: Box<Self>) -> BoxFuture<'static, Result<(), ResultError>> {
@@ -226,13 +236,14 @@ impl Lease {
     }
 
     /// Whether it still is the owner's.
-    async fn renew(&self) -> Result<bool, Trouble> {
+    async fn renew(&self, begins: bool) -> Result<bool, Trouble> {
         let asked = Instant::now();
         let mut commands = redis::pipe();
         script(&mut commands, RENEW, &[self.shared.keys.claim(&self.task)])
             .arg(&*self.owner)
             .arg(millis(CLAIM_LEASE))
-            .arg(millis(CLAIM_TTL));
+            .arg(millis(CLAIM_TTL))
+            .arg(u8::from(begins));
         let (is_held,): (bool,) = self.shared.link.ask(&commands, Some(CLAIM_LEASE)).await?;
         if is_held {
             *self.since.lock().unwrap_or_else(PoisonError::into_inner) = asked;
@@ -250,7 +261,7 @@ async fn keep(lease: Arc<Lease>) {
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         turns.tick().await;
-        match lease.renew().await {
+        match lease.renew(false).await {
             Ok(false) => return,
             Ok(true) => {}
             Err(error) => {

@@ -25,6 +25,8 @@ pub(super) struct Notes {
 struct Holder {
     owner: Arc<str>,
     lost: CancellationToken,
+    /// The run of a suspect has begun: it is to blame for how it ends.
+    begun: bool,
 }
 
 /// The last attempt whose verdict was carried out.
@@ -86,14 +88,33 @@ impl Notes {
 
     fn hold(&mut self, bid: &Bid) -> CancellationToken {
         self.given += 1;
-        let holder = Holder { owner: bid.owner.clone(), lost: CancellationToken::new() };
+        let holder = Holder { owner: bid.owner.clone(), lost: CancellationToken::new(), begun: false };
         self.holder.get_or_insert(holder).lost.clone()
     }
 
     /// Ends a claim: given back, or, without a word, counted.
     pub(super) fn release(&mut self, run: &RunId, claim: u64, is_silent: bool) {
-        if self.round == run.round && self.given == claim && self.holder.take().is_some() {
-            self.silent += u32::from(is_silent);
+        if self.is_current(run, claim)
+            && let Some(holder) = self.holder.take()
+        {
+            // The first such end makes it a suspect, be it to blame or not.
+            self.silent += u32::from(is_silent && (self.silent == 0 || holder.begun));
+        }
+    }
+
+    /// Whether the claim is still the one that was given last.
+    fn is_current(&self, run: &RunId, claim: u64) -> bool {
+        self.round == run.round && self.given == claim
+    }
+
+    pub(super) fn begin(&mut self, run: &RunId, claim: u64) -> bool {
+        let is_current = self.is_current(run, claim);
+        match &mut self.holder {
+            Some(holder) if is_current => {
+                holder.begun = true;
+                true
+            }
+            _ => false,
         }
     }
 

@@ -213,6 +213,12 @@ impl Held {
 }
 
 impl Hold for Held {
+    fn begin(&self) -> BoxFuture<'_, Result<bool, ResultError>> {
+        let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        let begun = shelf.note(&self.run.task, CLAIM_TTL, |notes| notes.begin(&self.run, self.claim));
+        Box::pin(async move { Ok(begun) })
+    }
+
     fn give_back(self: Box<Self>) -> BoxFuture<'static, Result<(), ResultError>> {
         self.release(false);
         Box::pin(async { Ok(()) })

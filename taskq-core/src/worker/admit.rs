@@ -83,10 +83,15 @@ impl Processor {
         loop {
             match standing.ask().await {
                 Ok(None) => return self.look_up(message, config, doubt).await,
-                Ok(Some(ClaimAnswer::Run(claim))) => {
-                    standing.hold(claim);
-                    return Ok(());
-                }
+                Ok(Some(ClaimAnswer::Run(claim))) => match standing.begin(&claim).await {
+                    Ok(true) => {
+                        standing.hold(claim);
+                        return Ok(());
+                    }
+                    // It is asked for again.
+                    Ok(false) => {}
+                    Err(error) => self.wait_for_store(&error, &mut patience).await?,
+                },
                 Ok(Some(ClaimAnswer::Free)) => return Ok(()),
                 Ok(Some(ClaimAnswer::Suspect)) => self.isolate(standing, slot, by).await?,
                 Ok(Some(ClaimAnswer::Elsewhere { lease })) => return Err(Refusal::Elsewhere(lease)),

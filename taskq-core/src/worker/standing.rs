@@ -79,6 +79,11 @@ impl<'a> Standing<'a> {
         results.claim(&self.bid).await
     }
 
+    /// Says that the run begins, if it is a suspect's.
+    pub(super) async fn begin(&self, claim: &Claim) -> Result<bool, crate::ResultError> {
+        if self.alone.is_some() { claim.begin().await } else { Ok(true) }
+    }
+
     pub(super) fn hold(&mut self, claim: Claim) {
         self.claim = Some(claim);
     }
