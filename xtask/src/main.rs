@@ -1,6 +1,7 @@
 //! The project's own commands. `cargo xtask help` lists them.
 #![allow(clippy::print_stdout, reason = "a command talks to the person who runs it")]
 
+mod bench;
 mod cargo;
 mod chaos;
 mod compose;
@@ -44,6 +45,15 @@ const COMMANDS: &[Command] = &[
                 --cluster             three RabbitMQ nodes\n\
                 --bug NAME            plant a bug first: the run must find it",
         run: chaos::run,
+    },
+    Command {
+        name: "bench",
+        about: "measure taskq beside its floor, on the servers that `test` would use\n\
+                --quick               a little of everything: shows that it works\n\
+                --only WORK,..        what is measured; --help lists it\n\
+                --rounds N --tasks N  how often, and how much\n\
+                --json FILE --out DIR figures, and pictures of growth",
+        run: bench::run,
     },
     Command { name: "help", about: "this list", run: help },
 ];
