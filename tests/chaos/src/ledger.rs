@@ -131,6 +131,10 @@ pub(crate) enum Event {
     NodeKilled {
         node: usize,
     },
+    /// A broker's node, by its name, handed nothing on any more.
+    NodeRestarted {
+        node: String,
+    },
     /// The memory that a process holds.
     Memory {
         name: String,

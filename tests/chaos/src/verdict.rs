@@ -66,6 +66,7 @@ fn table(verdict: &Verdict, seed: u64) -> String {
     for (breach, name) in BREACHES {
         row(name, &verdict.breaches.get(&breach).copied().unwrap_or_default().to_string());
     }
+    row("nodes restarted that handed nothing on", &verdict.nodes_restarted.to_string());
     row("unacked at the end", &verdict.unacked_at_the_end.to_string());
     for (kind, recovery) in &verdict.recovery {
         let times = format!("p50 {} ms, p99 {} ms of {}", recovery.p50, recovery.p99, recovery.measured);

@@ -11,7 +11,7 @@ mod tests;
 
 use crate::{
     history::{Answer, History},
-    ledger::Phase,
+    ledger::{Event, Phase},
     run::{leftovers::Leftovers, nemesis::LEAST_IN_FLIGHT, servers::Depth},
 };
 use serde::Serialize;
@@ -88,6 +88,8 @@ pub(crate) struct Verdict {
     pub(crate) duplicated_with_cause: BTreeMap<String, usize>,
     pub(crate) breaches: BTreeMap<Breach, usize>,
     pub(crate) findings: Vec<Finding>,
+    /// For a fault of RabbitMQ's own.
+    pub(crate) nodes_restarted: usize,
     pub(crate) unacked_at_the_end: u64,
     pub(crate) not_drained: Vec<Depth>,
     pub(crate) faults: BTreeMap<String, usize>,
@@ -152,6 +154,7 @@ fn tally(history: &History, left: &Leftovers) -> Verdict {
         dead_letters: left.letters.values().map(|letters| *letters as usize).sum(),
         letters_doubled: left.letters.values().filter(|letters| **letters > 1).count(),
         starts: history.tasks.values().map(|task| task.runs.len()).sum(),
+        nodes_restarted: history.lines.iter().filter(|line| matches!(line.event, Event::NodeRestarted { .. })).count(),
         unacked_at_the_end: left.depths.iter().map(|depth| depth.unacked).sum(),
         not_drained: left.depths.iter().filter(|depth| !depth.is_drained()).cloned().collect(),
         ..Verdict::default()

@@ -6,15 +6,25 @@ use std::collections::BTreeMap;
 /// What a log tells, in microseconds since 1970.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Told {
-    pub(crate) ended: Vec<(u64, Event)>,
+    /// The consumers' connections.
+    connections: Vec<Connection>,
+    /// When the node saw which other one go down.
+    downs: Vec<(u64, String)>,
     /// Lines about acks of deliveries that the broker does not know.
     pub(crate) unknown_acks: Vec<String>,
+}
+
+#[derive(Debug, PartialEq)]
+struct Connection {
+    process: String,
+    from: u64,
+    ended: Option<(u64, &'static str)>,
 }
 
 /// Reads the log of one node, which was killed at these times.
 pub(crate) fn read(text: &str, kills: &[u64]) -> Told {
     let mut told = Told::default();
-    let mut open = BTreeMap::new();
+    let mut open: BTreeMap<String, usize> = BTreeMap::new();
     for line in text.lines() {
         if line.contains("unknown delivery tag") {
             told.unknown_acks.push(line.to_owned());
@@ -23,22 +33,43 @@ pub(crate) fn read(text: &str, kills: &[u64]) -> Told {
         if line.contains("Starting RabbitMQ") {
             // What was open when the node was killed has no line of its own.
             let killed = kills.iter().copied().filter(|kill| *kill < at).max().unwrap_or(at);
-            let connections = std::mem::take(&mut open).into_values();
-            told.ended.extend(connections.map(|name| (killed, ended(name, "the node was killed"))));
+            for number in std::mem::take(&mut open).into_values() {
+                told.connections[number].ended = Some((killed, "the node was killed"));
+            }
         }
-        let (Some(connection), Some(name)) = (pid(line), consumer(line)) else { continue };
+        if let Some(node) = line.split_once("rabbit on node ").and_then(|(_, rest)| rest.strip_suffix(" down")) {
+            told.downs.push((at, node.to_owned()));
+        }
+        let (Some(connection), Some(process)) = (pid(line), consumer(line)) else { continue };
         if line.contains("has a client-provided name") {
-            open.insert(connection, name);
-        } else if line.contains("closing AMQP connection") || line.contains("Error on AMQP connection") {
-            open.remove(&connection);
-            told.ended.push((at, ended(name, "the broker closed it")));
+            open.insert(connection, told.connections.len());
+            told.connections.push(Connection { process, from: at, ended: None });
+        } else if is_end(line)
+            && let Some(number) = open.remove(&connection)
+        {
+            told.connections[number].ended = Some((at, "the broker closed it"));
         }
     }
     told
 }
 
-fn ended(name: String, reason: &str) -> Event {
-    Event::ConnectionEnded { name, reason: reason.to_owned() }
+fn is_end(line: &str) -> bool {
+    line.contains("closing AMQP connection") || line.contains("Error on AMQP connection")
+}
+
+/// When connections ended, as the brokers see it: by a line of their own, with their node, or because their node was down
+/// to another one, which gives what they held to others. `logs` are by the names of their nodes.
+pub(crate) fn ends(logs: &BTreeMap<String, Told>) -> Vec<(u64, Event)> {
+    let event =
+        |process: &str, reason: &str| Event::ConnectionEnded { name: process.to_owned(), reason: reason.to_owned() };
+    let own = logs.values().flat_map(|told| &told.connections);
+    let mut ends: Vec<_> = own.filter_map(|of| of.ended.map(|(at, reason)| (at, event(&of.process, reason)))).collect();
+    for (at, node) in logs.values().flat_map(|told| &told.downs) {
+        let held = logs.get(node).map(|told| told.connections.as_slice()).unwrap_or_default();
+        let held = held.iter().filter(|of| of.from <= *at && of.ended.is_none_or(|(ended, _)| ended > *at));
+        ends.extend(held.map(|of| (*at, event(&of.process, "its node was down to another one"))));
+    }
+    ends
 }
 
 /// Erlang's name of the connection's process.
@@ -75,11 +106,26 @@ mod tests {
 50 [info] <0.1.0>  Starting RabbitMQ 3.10.8 on Erlang 25
 ";
         let told = read(text, &[5, 40]);
-        let names = told.ended.iter().map(|(at, event)| match event {
-            Event::ConnectionEnded { name, .. } => (*at, name.as_str()),
-            other => panic!("{other:?}"),
-        });
-        assert_eq!(names.collect::<Vec<_>>(), [(20, "worker-0.1"), (22, "worker-1.1")]);
         assert_eq!(told.unknown_acks.len(), 1);
+        assert_eq!(ended(&BTreeMap::from([("one".into(), told)])), [(20, "worker-0.1"), (22, "worker-1.1")]);
+    }
+
+    fn ended(logs: &BTreeMap<String, Told>) -> Vec<(u64, &'static str)> {
+        let name = |event| match event {
+            Event::ConnectionEnded { name, .. } => &*name.leak(),
+            other => panic!("{other:?}"),
+        };
+        ends(logs).into_iter().map(|(at, event)| (at, name(event))).collect()
+    }
+
+    #[test]
+    fn connections_of_a_node_that_is_down_to_another_one_have_ended() {
+        let cut_off = "\
+10 [info] <0.7.0> connection <0.7.0> (127.0.0.1:1 -> 127.0.0.1:2) has a client-provided name: taskq/worker-0.1/vm/99/con
+30 [info] <0.7.1> connection <0.7.1> (127.0.0.1:1 -> 127.0.0.1:2) has a client-provided name: taskq/worker-1.1/vm/99/con
+";
+        let other = "20 [info] <0.4.0> rabbit on node two@localhost down\n";
+        let logs = [("one@localhost", read(other, &[])), ("two@localhost", read(cut_off, &[]))];
+        assert_eq!(ended(&logs.into_iter().map(|(name, told)| (name.into(), told)).collect()), [(20, "worker-0.1")]);
     }
 }

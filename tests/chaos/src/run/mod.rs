@@ -108,6 +108,9 @@ async fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
     lines.values().for_each(Lines::heal);
     servers.brokers.lock().await.heal().await?;
     tokio::time::sleep(SETTLE_DOWN).await;
+    for node in servers.brokers.lock().await.restart_mute().await? {
+        ledger.note(Event::NodeRestarted { node });
+    }
     crew.end("publisher").await;
     enter(&ledger, Phase::Drain);
     let depths = leftovers::drain(&servers, &progress, DRAIN_CAP).await?;
@@ -144,18 +147,22 @@ async fn add_broker_logs(
     let mut unknown_acks = Vec::new();
     // Both clocks were read for each line.
     let boot = lines.last().map_or(0, |line| line.wall * 1_000 - line.at.0);
-    for (number, path) in servers.logs().await.into_iter().enumerate() {
+    let mut logs = BTreeMap::new();
+    for (number, (node, path)) in servers.logs().await.into_iter().enumerate() {
         let text = String::from_utf8_lossy(&fs::read(path)?).into_owned();
         fs::write(directory.join(format!("rabbitmq-{number}.log")), &text)?;
         let is_kill = |line: &&Line| line.event == Event::NodeKilled { node: number };
         let kills: Vec<u64> = lines.iter().filter(is_kill).map(|line| line.at.0 + boot).collect();
-        let told = broker_log::read(&text, &kills);
-        lines.extend(told.ended.into_iter().map(|(at, event)| {
-            let process = format!("rabbitmq-{number}");
-            Line { at: Instant(at.saturating_sub(boot)), wall: at / 1_000, process, event }
-        }));
-        unknown_acks.extend(told.unknown_acks);
+        let mut told = broker_log::read(&text, &kills);
+        unknown_acks.append(&mut told.unknown_acks);
+        logs.insert(node, told);
     }
+    lines.extend(broker_log::ends(&logs).into_iter().map(|(at, event)| Line {
+        at: Instant(at.saturating_sub(boot)),
+        wall: at / 1_000,
+        process: "rabbitmq".to_owned(),
+        event,
+    }));
     Ok(unknown_acks)
 }
 

@@ -44,9 +44,9 @@ impl Servers {
         })
     }
 
-    /// The logs of all nodes.
-    pub(crate) async fn logs(&self) -> Vec<PathBuf> {
-        self.brokers.lock().await.nodes().iter().map(|node| node.log()).collect()
+    /// The names and logs of all nodes.
+    pub(crate) async fn logs(&self) -> Vec<(String, PathBuf)> {
+        self.brokers.lock().await.nodes().iter().map(|node| (node.name().to_owned(), node.log())).collect()
     }
 
     /// What the processes that hand dead letters and delayed messages on are at, on each node: for people.
@@ -90,6 +90,23 @@ impl Brokers {
             Brokers::Single(rabbit) => rabbit,
             Brokers::Cluster(cluster) => cluster.node_mut(node),
         }
+    }
+
+    /// Restarts the nodes that hand on no dead letters and no delayed messages any more, and names them.
+    ///
+    /// In RabbitMQ 3.10 the supervisor of what does so (`rabbit_fifo_dlx_sup`) may end for good when a quorum queue loses its
+    /// leader while it is asked for letters. Nothing but a restart of the node begins it again, and no client can see it.
+    pub(crate) async fn restart_mute(&mut self) -> Result<Vec<String>> {
+        let mut restarted = Vec::new();
+        for number in 0..self.nodes().len() {
+            let node = self.node_mut(number);
+            if node.eval("whereis(rabbit_fifo_dlx_sup)").await? == "undefined" {
+                node.stop().await?;
+                node.run().await?;
+                restarted.push(node.name().to_owned());
+            }
+        }
+        Ok(restarted)
     }
 
     /// All nodes run and none is frozen.
