@@ -2,7 +2,7 @@
 
 use super::{Breach, Finding};
 use crate::{
-    history::{Answer, History, Run, Task},
+    history::{Answer, Fault, History, Run, Task},
     plan::Queue,
 };
 use std::collections::BTreeMap;
@@ -11,8 +11,9 @@ pub(super) fn check(history: &History) -> Vec<Finding> {
     let serial = || history.tasks.values().filter(|task| task.plan.is_some_and(|plan| plan.queue == Queue::Serial));
     let mut findings = overlaps(history, serial());
     let mut publishers: BTreeMap<&str, Vec<&Task>> = BTreeMap::new();
-    // The place of one that was not confirmed is not known, and one that was put off has lost its place.
-    for task in serial().filter(|task| task.answer == Answer::Confirmed && !was_put_off(task)) {
+    // The place of one that was not confirmed is not known, and others have lost theirs.
+    let has_kept_its_place = |task: &&Task| !was_put_off(task) && !has_moved(history, task);
+    for task in serial().filter(|task| task.answer == Answer::Confirmed).filter(has_kept_its_place) {
         publishers.entry(&task.publisher).or_default().push(task);
     }
     for mut tasks in publishers.into_values() {
@@ -33,6 +34,18 @@ pub(super) fn check(history: &History) -> Vec<Finding> {
 fn was_put_off(task: &Task) -> bool {
     let Some(first) = task.runs.first() else { return true };
     task.settlements.iter().any(|settled| settled.acked && settled.at < first.start)
+}
+
+/// Whether its queue may have got another leader while it waited: what the one before had given out comes back to the next
+/// in an order of the server's own.
+fn has_moved(history: &History, task: &Task) -> bool {
+    let Some(first) = task.runs.first() else { return true };
+    let moves = |fault: &&Fault| matches!(&*fault.kind, "leader killed" | "node frozen" | "two nodes killed");
+    history
+        .faults
+        .values()
+        .filter(moves)
+        .any(|fault| fault.began < first.start && fault.ended.is_none_or(|ended| ended > task.submitted))
 }
 
 fn overlaps<'a>(history: &'a History, tasks: impl Iterator<Item = &'a Task>) -> Vec<Finding> {
