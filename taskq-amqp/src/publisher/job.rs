@@ -33,6 +33,8 @@ pub(super) struct Job {
     pub(super) deadline: Instant,
     /// Not to be delivered before.
     pub(super) due: Option<Instant>,
+    /// When it was last handed to a channel.
+    pub(super) handed_over: Instant,
     /// It was handed to a channel that died: the server may have it.
     pub(super) is_maybe_taken: bool,
     /// It went by way of the delay levels.
@@ -58,6 +60,7 @@ impl Job {
             origin: publish.origin,
             deadline: now + publish.within.min(FAR),
             due: publish.delay.map(|delay| now + delay.min(10 * FAR)),
+            handed_over: now,
             is_maybe_taken: false,
             by_level: false,
             nacks: 0,

@@ -45,6 +45,10 @@ const SILENCE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_s
 /// What letting go of a silent channel may take.
 const LETTING_GO: Duration = Duration::from_millis(100);
 
+/// A queue that is full refuses at once. RabbitMQ also refuses what it gave to a classic queue whose node is not heard of any
+/// more, and which may have taken it.
+const LATE_NACK: Duration = Duration::from_secs(1);
+
 const FIRST_PARK: Duration = Duration::from_millis(50);
 const LONGEST_PARK: Duration = Duration::from_secs(1);
 
@@ -258,12 +262,16 @@ impl Lane {
         job.by_level = ticks.is_some();
         let body = job.body().clone();
         let confirming = async move { channel.basic_publish(exchange, key, MANDATORY, &body, properties).await?.await };
-        self.wake_by(Instant::now() + self.silence);
+        job.handed_over = Instant::now();
+        self.wake_by(job.handed_over + self.silence);
         self.window.insert(job, Box::pin(confirming));
     }
 
-    fn decide(&mut self, (job, verdict): Decided) {
+    fn decide(&mut self, (mut job, verdict): Decided) {
         self.suspects = self.suspects.saturating_sub(1);
+        if verdict == Verdict::Nacked && job.handed_over.elapsed() >= LATE_NACK {
+            job.maybe_taken();
+        }
         let queue = job.queue.clone();
         match verdict {
             Verdict::Confirmed => {
