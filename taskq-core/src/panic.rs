@@ -1,5 +1,6 @@
 //! Panics of task bodies: caught, with message and location.
 
+use futures_util::FutureExt;
 use std::{
     any::Any,
     cell::RefCell,
@@ -85,12 +86,7 @@ pub(crate) fn catch<R>(body: impl FnOnce() -> R) -> Result<R, Panic> {
 }
 
 /// Drives `body`; a panic while it is polled becomes an error, and it is not polled again.
-pub(crate) async fn catch_async<F: Future>(body: F) -> Result<F::Output, Panic> {
+pub(crate) fn catch_async<F: Future>(body: F) -> impl Future<Output = Result<F::Output, Panic>> {
     note_locations();
-    let mut body = std::pin::pin!(body);
-    std::future::poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(cx))) {
-        Ok(poll) => poll.map(Ok),
-        Err(payload) => std::task::Poll::Ready(Err(describe(&*payload))),
-    })
-    .await
+    AssertUnwindSafe(body).catch_unwind().map(|ended| ended.map_err(|payload| describe(&*payload)))
 }

@@ -24,16 +24,15 @@ use tokio::time::Instant;
 const NO_ANSWER: Duration = Duration::from_secs(5);
 
 pub(super) enum Admission<'a> {
-    Run(Arc<Message>, TaskDef, Standing<'a>),
-    Refuse(Arc<Message>, Option<TaskDef>, Refusal),
+    Run(Arc<Message>, &'a TaskDef, Standing<'a>),
+    Refuse(Arc<Message>, Option<&'a TaskDef>, Refusal),
 }
 
 impl Processor {
-    /// Looks at name and times, and asks the result store about a delivery that may have run before. `by` is when it must
-    /// have started.
+    /// Looks at name and times, and asks the result store about a delivery that may have run before.
     pub(super) async fn admit(&self, arrival: Arrival, slot: &mut Slot) -> Admission<'_> {
         let Arrival { mut message, doubt, footing, by } = arrival;
-        let Some(def) = self.app.task(&message.task).copied() else {
+        let Some(def) = self.app.task(&message.task) else {
             return Admission::Refuse(message, None, Refusal::UnknownTask);
         };
         // The worker's own attribute counts too: a sender may know no more than the task's name.
@@ -41,16 +40,19 @@ impl Processor {
             Arc::make_mut(&mut message).retry = def.config.retry;
         }
         let mut standing = Standing::new(self, &message, footing);
-        // First of all: a run that is under way elsewhere neither expires nor waits here.
-        if let Err(refusal) = self.permit(&message, &def.config, doubt, &mut standing, slot, by).await {
-            return Admission::Refuse(message, Some(def), refusal);
+        if doubt != Doubt::None || !standing.is_trusted() {
+            // Few are asked about, and the others have no room for it. First of all: a run that is under way elsewhere neither
+            // expires nor waits here.
+            let permitting = self.permit(&message, &def.config, doubt, &mut standing, slot, by);
+            if let Err(refusal) = Box::pin(permitting).await {
+                return Admission::Refuse(message, Some(def), refusal);
+            }
         }
-        let out_of_time = out_of_time(&message);
         let is_early_copy = doubt == Doubt::Copy && self.app.results().is_some();
-        match out_of_time.or(is_early_copy.then_some(Refusal::Elsewhere(COPY_WAIT))) {
+        match out_of_time(&message).or(is_early_copy.then_some(Refusal::Elsewhere(COPY_WAIT))) {
             None => Admission::Run(message, def, standing),
             Some(refusal) => {
-                standing.give_back().await;
+                Box::pin(standing.give_back()).await;
                 Admission::Refuse(message, Some(def), refusal)
             }
         }
@@ -69,7 +71,7 @@ impl Processor {
     ) -> Result<(), Refusal> {
         let needs_no_claim = doubt == Doubt::None && standing.has_footing();
         // A store that is away has allowed no copy to begin.
-        if needs_no_claim && (standing.is_trusted() || self.store.is_away()) || cfg!(taskq_bug = "no_dedupe") {
+        if needs_no_claim && self.store.is_away() || cfg!(taskq_bug = "no_dedupe") {
             return Ok(());
         }
         if needs_no_claim {

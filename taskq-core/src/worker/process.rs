@@ -10,13 +10,14 @@ use super::{
     store::StoreWatch,
 };
 use crate::{
+    BoxFuture,
     app::App,
     claims::RunId,
     clock::UnixMillis,
     context::TaskContext,
     defaults::START_LIMIT,
-    delivery::Delivery,
-    message::{Content, Message},
+    delivery::{Delivery, Unsettled},
+    message::{Content, Foreign, Message},
     observer::Event,
     outcome::{Outcome, Verdict},
     panic,
@@ -28,7 +29,7 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -70,56 +71,58 @@ pub(super) struct Arrival {
 }
 
 impl Processor {
-    pub(super) async fn process(
+    /// What is to be done about a delivery; `None` if a run that goes on here takes care of it.
+    pub(super) fn process(
         self: Arc<Self>,
         source: Arc<Source>,
         delivery: Delivery,
         footing: Footing,
         slot: Slot,
-    ) {
+    ) -> Option<BoxFuture<'static, ()>> {
         let Delivery { content, redelivered, received, unsettled, .. } = delivery;
         let message = match content {
             Content::Task(message) => message,
-            Content::Foreign(foreign) => {
-                drop(slot);
-                let verdict = decide_refusal(Refusal::Undecodable(foreign.reason.clone()), None, UnixMillis::now());
-                let settling = Settling::new(&self, &source, Subject::Foreign(foreign), Seat::unnamed(unsettled));
-                return settling.carry_out(verdict, None).await;
-            }
+            Content::Foreign(foreign) => return Some(Box::pin(self.refuse_foreign(source, foreign, unsettled))),
         };
         let Some(seat) = self.running.enter(RunId::of(&message), unsettled) else {
             tracing::debug!(task.id = %message.id, "came again while it runs here: settled together");
-            return;
+            return None;
         };
         let doubt = Doubt::about(&message, redelivered);
         let span = span_of(&message, &source.queue);
         let arrival = Arrival { message, doubt, footing, by: received + START_LIMIT };
-        self.process_task(&source, arrival, seat, slot).instrument(span).await;
+        Some(Box::pin(self.process_task(source, arrival, seat, slot).instrument(span)))
     }
 
-    async fn process_task(&self, source: &Source, arrival: Arrival, seat: Seat, mut slot: Slot) {
+    async fn refuse_foreign(self: Arc<Self>, source: Arc<Source>, foreign: Arc<Foreign>, unsettled: Unsettled) {
+        let verdict = decide_refusal(Refusal::Undecodable(foreign.reason.clone()), None, UnixMillis::now());
+        let settling = Settling::new(&self, &source, Subject::Foreign(foreign), Seat::unnamed(unsettled));
+        settling.carry_out(verdict, None).await;
+    }
+
+    async fn process_task(self: Arc<Self>, source: Arc<Source>, arrival: Arrival, seat: Seat, mut slot: Slot) {
         let by = arrival.by;
         let (message, def, mut standing) = match self.admit(arrival, &mut slot).await {
             Admission::Run(message, def, standing) => (message, def, standing),
             Admission::Refuse(message, def, refusal) => {
                 drop(slot);
                 let verdict = decide_refusal(refusal, Some(&message), UnixMillis::now());
-                let settling = Settling::new(self, source, Subject::Task(message, def), seat);
+                let settling = Settling::new(&self, &source, Subject::Task(message, def), seat);
                 return settling.carry_out(verdict, None).await;
             }
         };
-        let mut settling = Settling::new(self, source, Subject::Task(message.clone(), Some(def)), seat);
-        let Some(ctx) = self.context(message, &def, source, by).await else {
+        let mut settling = Settling::new(&self, &source, Subject::Task(message.clone(), Some(def)), seat);
+        let Some(ctx) = self.context(message, def, &source, by).await else {
             drop(slot);
             return settling.carry_out(Verdict::GiveBack, Some(standing)).await;
         };
         if def.config.ack == Ack::OnReceive {
             settling.ack_now();
         }
-        let verdict = self.run(&def, &ctx, source, &mut standing).await;
+        let verdict = self.run(def, &ctx, &source, &mut standing).await;
         drop(slot);
         // An outcome that comes late must not overwrite what another worker makes of the same run.
-        let verdict = if standing.holds().await { verdict } else { Verdict::GiveBack };
+        let verdict = if standing.is_safe() || Box::pin(standing.holds()).await { verdict } else { Verdict::GiveBack };
         settling.carry_out(verdict, Some(standing)).await;
     }
 
@@ -132,19 +135,23 @@ impl Processor {
     async fn context(&self, message: Arc<Message>, def: &TaskDef, source: &Source, by: Instant) -> Option<TaskContext> {
         let slot = match def.config.exec {
             Exec::Async => None,
-            Exec::Blocking => tokio::select! {
-                slot = self.blocking.clone().acquire_owned() => Some(slot.ok()?),
-                () = tokio::time::sleep_until(by) => return None,
-                () = self.interrupt.cancelled() => return None,
-            },
+            Exec::Blocking => Some(Box::pin(self.blocking_slot(by)).await?),
         };
         Some(TaskContext::new(self.app.clone(), message, source.queue.clone(), slot))
+    }
+
+    async fn blocking_slot(&self, by: Instant) -> Option<OwnedSemaphorePermit> {
+        tokio::select! {
+            slot = self.blocking.clone().acquire_owned() => slot.ok(),
+            () = tokio::time::sleep_until(by) => None,
+            () = self.interrupt.cancelled() => None,
+        }
     }
 
     async fn run(&self, def: &TaskDef, ctx: &TaskContext, source: &Source, standing: &mut Standing<'_>) -> Verdict {
         let message = ctx.message();
         if message.track {
-            self.track(message, Step::Running).await;
+            Box::pin(self.track(message, Step::Running)).await;
         }
         tracing::debug!("task started");
         let queue: &str = &source.queue;

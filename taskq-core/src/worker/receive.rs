@@ -76,7 +76,8 @@ impl Receiver {
     fn start(&mut self, slot: OwnedSemaphorePermit) {
         if let Some((delivery, footing)) = self.waiting.pop_front() {
             let slot = Slot::new(self.slots.clone(), slot);
-            self.runs.spawn(self.processor.clone().process(self.source.clone(), delivery, footing, slot));
+            let processing = self.processor.clone().process(self.source.clone(), delivery, footing, slot);
+            processing.map(|processing| self.runs.spawn(processing));
         }
     }
 

@@ -30,16 +30,23 @@ use std::{sync::Arc, time::Duration};
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What is being settled.
-pub(super) enum Subject {
-    Task(Arc<Message>, Option<TaskDef>),
+pub(super) enum Subject<'a> {
+    Task(Arc<Message>, Option<&'a TaskDef>),
     Foreign(Arc<Foreign>),
 }
 
-impl Subject {
+impl Subject<'_> {
     fn message(&self) -> Option<&Arc<Message>> {
         match self {
             Subject::Task(message, _) => Some(message),
             Subject::Foreign(_) => None,
+        }
+    }
+
+    fn id(&self) -> Option<&TaskId> {
+        match self {
+            Subject::Task(message, _) => Some(&message.id),
+            Subject::Foreign(foreign) => foreign.id.as_ref(),
         }
     }
 
@@ -52,7 +59,7 @@ impl Subject {
 
     fn def(&self) -> Option<&TaskDef> {
         match self {
-            Subject::Task(_, def) => def.as_ref(),
+            Subject::Task(_, def) => *def,
             Subject::Foreign(_) => None,
         }
     }
@@ -61,17 +68,33 @@ impl Subject {
 /// A step that could not be made durable: the delivery goes back.
 struct NotDurable;
 
+/// What is left to do after the first try.
+enum Rest {
+    Verdict(Verdict),
+    Store(Box<ResultRecord>),
+    /// What follows an end that another run had recorded.
+    Follow(Box<ResultRecord>),
+}
+
+/// What became of a record.
+enum Stored {
+    Kept,
+    /// There is one of this round already.
+    Earlier(Box<ResultRecord>),
+    NotYet,
+}
+
 /// One delivery on its way to its settlement.
 pub(super) struct Settling<'a> {
     processor: &'a Processor,
     source: &'a Source,
-    subject: Subject,
+    subject: Subject<'a>,
     seat: Seat,
     began: UnixMillis,
 }
 
 impl<'a> Settling<'a> {
-    pub(super) fn new(processor: &'a Processor, source: &'a Source, subject: Subject, seat: Seat) -> Self {
+    pub(super) fn new(processor: &'a Processor, source: &'a Source, subject: Subject<'a>, seat: Seat) -> Self {
         Settling { processor, source, subject, seat, began: UnixMillis::now() }
     }
 
@@ -91,30 +114,63 @@ impl<'a> Settling<'a> {
             self.seat.ack_first();
         }
         let note = note_of(&verdict, standing.as_ref());
-        let carrying_out = self.make_durable(verdict);
-        let carried_out = match &mut standing {
+        let settlement = match self.finish_at_once(verdict).await {
+            Ok(()) => Settlement::Ack,
+            // Few come so far, and the others have no room for it.
+            Err(rest) => Box::pin(self.carry_out_at_length(rest, &mut standing)).await,
+        };
+        if note.is_some() || standing.as_ref().is_some_and(Standing::is_claimed) {
+            Box::pin(self.note(note.filter(|_| settlement == Settlement::Ack), standing)).await;
+        }
+        self.tell(settlement);
+    }
+
+    /// What nearly all runs come to: an end that nothing follows, and that the store takes when it is first asked. Gives back
+    /// what is left to do.
+    async fn finish_at_once(&self, verdict: Verdict) -> Result<(), Rest> {
+        let end = match verdict {
+            Verdict::Finish(End::Failed(_)) => return Err(Rest::Verdict(verdict)),
+            Verdict::Finish(_) if !self.is_stored() => return Ok(()),
+            Verdict::Finish(end) => end,
+            Verdict::Forget => return Ok(()),
+            verdict => return Err(Rest::Verdict(verdict)),
+        };
+        let record = Box::new(self.record(end));
+        match self.store_once(&record).await {
+            Stored::Kept => Ok(()),
+            Stored::Earlier(earlier) => Err(Rest::Follow(earlier)),
+            Stored::NotYet => Err(Rest::Store(record)),
+        }
+    }
+
+    /// The rest, for as long as the run is this worker's: it may take long, and the message be with another one before it is
+    /// done.
+    async fn carry_out_at_length(&self, rest: Rest, standing: &mut Option<Standing<'_>>) -> Settlement {
+        let carrying_out = self.make_durable(rest);
+        let carried_out = match standing {
             None => carrying_out.await,
-            // It may take long, and the message be with another worker before it is done.
             Some(standing) => tokio::select! {
                 biased;
                 carried_out = carrying_out => carried_out,
                 () = standing.lost() => Err(NotDurable),
             },
         };
-        let settlement = carried_out.unwrap_or(Settlement::Requeue);
-        self.note(note.filter(|_| settlement == Settlement::Ack), standing).await;
-        self.tell(settlement);
+        carried_out.unwrap_or(Settlement::Requeue)
     }
 
-    async fn make_durable(&self, verdict: Verdict) -> Result<Settlement, NotDurable> {
-        match verdict {
-            Verdict::Finish(end) => self.finish(end).await?,
-            Verdict::DeadLetter(failure) => self.finish(End::Failed(failure)).await?,
-            Verdict::Repeat(record) => self.follow(&record).await?,
-            Verdict::Retry { delay, failure } => self.retry(delay, &failure).await?,
-            Verdict::Wait { delay, until } => self.wait(delay, until).await?,
-            Verdict::Forget => {}
-            Verdict::GiveBack => return Ok(Settlement::Requeue),
+    async fn make_durable(&self, rest: Rest) -> Result<Settlement, NotDurable> {
+        match rest {
+            Rest::Store(record) => self.store_and_follow(&record).await?,
+            Rest::Follow(record) => self.follow(&record).await?,
+            Rest::Verdict(Verdict::Finish(end)) => self.store_and_follow(&self.record(end)).await?,
+            Rest::Verdict(Verdict::DeadLetter(failure)) => {
+                self.store_and_follow(&self.record(End::Failed(failure))).await?;
+            }
+            Rest::Verdict(Verdict::Repeat(record)) => self.follow(&record).await?,
+            Rest::Verdict(Verdict::Retry { delay, failure }) => self.retry(delay, &failure).await?,
+            Rest::Verdict(Verdict::Wait { delay, until }) => self.wait(delay, until).await?,
+            Rest::Verdict(Verdict::Forget) => {}
+            Rest::Verdict(Verdict::GiveBack) => return Ok(Settlement::Requeue),
         }
         Ok(Settlement::Ack)
     }
@@ -141,10 +197,9 @@ impl<'a> Settling<'a> {
     }
 
     /// Records the end. If another run had recorded one first, that one counts, and what follows it is done.
-    async fn finish(&self, end: End) -> Result<(), NotDurable> {
-        let record = self.record(end);
-        let earlier = self.store(&record).await?;
-        self.follow(earlier.as_ref().unwrap_or(&record)).await
+    async fn store_and_follow(&self, record: &ResultRecord) -> Result<(), NotDurable> {
+        let earlier = self.store(record).await?;
+        self.follow(earlier.as_deref().unwrap_or(record)).await
     }
 
     /// What follows a recorded end: the dead letter of a failure. Doing it twice makes two letters of one id, doing it
@@ -224,54 +279,60 @@ impl<'a> Settling<'a> {
         record
     }
 
+    /// Whether the end is recorded at all.
+    fn is_stored(&self) -> bool {
+        let wants = self.subject.def().is_none_or(|def| def.config.store_result);
+        wants && self.processor.app.results().is_some() && self.subject.id().is_some()
+    }
+
     /// Stores the record, trying again while the store is away. Gives an earlier record of this round, if there is one.
-    async fn store(&self, record: &ResultRecord) -> Result<Option<ResultRecord>, NotDurable> {
-        let config = self.subject.def().map(|def| &def.config);
-        let content = self.subject.content();
-        let (Some(results), Some(id), true) =
-            (self.processor.app.results(), content.id(), config.is_none_or(|config| config.store_result))
-        else {
+    async fn store(&self, record: &ResultRecord) -> Result<Option<Box<ResultRecord>>, NotDurable> {
+        if !self.is_stored() {
             return Ok(None);
-        };
-        let (ttl, watch, limit) = (self.result_ttl(), &self.processor.store, self.processor.app.result_patience());
+        }
+        let limit = self.processor.app.result_patience();
         let mut patience = Patience::new(&self.processor.interrupt);
-        while watch.may_ask(limit) {
-            match results.store(id, record, ttl).await {
-                Ok(earlier) => {
-                    watch.answered();
-                    return Ok(earlier);
-                }
-                Err(ResultError::Decode { source, .. }) => {
-                    watch.answered();
-                    tracing::warn!(
-                        error = &*source as &dyn std::error::Error,
-                        "an earlier record is there, but cannot be read"
-                    );
-                    return Ok(None);
-                }
-                Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "the result is not stored yet");
-                    if watch.failed(limit) {
-                        break;
-                    }
-                    if !patience.pause().await {
-                        return Err(NotDurable);
-                    }
-                }
+        loop {
+            match self.store_once(record).await {
+                Stored::Kept => return Ok(None),
+                Stored::Earlier(earlier) => return Ok(Some(earlier)),
+                Stored::NotYet if self.processor.store.is_away_for(limit) => return self.spill(record).await,
+                Stored::NotYet if patience.pause().await => {}
+                Stored::NotYet => return Err(NotDurable),
             }
         }
-        self.spill(id, record, ttl).await
+    }
+
+    async fn store_once(&self, record: &ResultRecord) -> Stored {
+        let (watch, limit) = (&self.processor.store, self.processor.app.result_patience());
+        let (Some(results), Some(id)) = (self.processor.app.results(), self.subject.id()) else { return Stored::Kept };
+        if !watch.may_ask(limit) {
+            return Stored::NotYet;
+        }
+        match results.store(id, record, self.result_ttl()).await {
+            Ok(earlier) => {
+                watch.answered();
+                earlier.map_or(Stored::Kept, |earlier| Stored::Earlier(Box::new(earlier)))
+            }
+            Err(ResultError::Decode { source, .. }) => {
+                watch.answered();
+                let error = &*source as &dyn std::error::Error;
+                tracing::warn!(error, "an earlier record is there, but cannot be read");
+                Stored::Kept
+            }
+            Err(error) => {
+                watch.failed();
+                tracing::warn!(error = &error as &dyn std::error::Error, "the result is not stored yet");
+                Stored::NotYet
+            }
+        }
     }
 
     /// Keeps a result that the store does not take in the task's own queue.
-    async fn spill(
-        &self,
-        id: &TaskId,
-        record: &ResultRecord,
-        ttl: Duration,
-    ) -> Result<Option<ResultRecord>, NotDurable> {
+    async fn spill(&self, record: &ResultRecord) -> Result<Option<Box<ResultRecord>>, NotDurable> {
+        let Some(id) = self.subject.id() else { return Ok(None) };
         tracing::warn!("the store has not taken results for long: this one is kept in the queue until it does");
-        let message = spill::message(id, record, ttl).map_err(|error| {
+        let message = spill::message(id, record, self.result_ttl()).map_err(|error| {
             tracing::error!(error = &*error as &dyn std::error::Error, "the result cannot be kept");
             NotDurable
         })?;

@@ -117,6 +117,21 @@ impl<'a> Standing<'a> {
             tokio::select! {
                 biased;
                 () = connection.cancelled() => {}
+                () = sleep_until(self.footing.trusted_until()) => {}
+            }
+        }
+        // Most runs do not come so far, and have no room for it.
+        Box::pin(self.lost_later()).await;
+    }
+
+    /// The same, for a run that is claimed, that has lost its connection, or that goes on for longer than it is trusted to be
+    /// the only one: such a one is marked.
+    async fn lost_later(&mut self) {
+        if self.claim.is_none() {
+            let connection = self.footing.connection.clone();
+            tokio::select! {
+                biased;
+                () = connection.cancelled() => {}
                 never = self.be_found() => match never {},
             }
             if !self.claim_now().await {
@@ -129,9 +144,8 @@ impl<'a> Standing<'a> {
         }
     }
 
-    /// Marks a run that goes on for longer than it is trusted to be the only one.
+    /// Marks the run.
     async fn be_found(&mut self) -> Infallible {
-        sleep_until(self.footing.trusted_until()).await;
         let mut patience = Patience::new(&self.processor.interrupt);
         while let Err(error) = self.leave_mark().await {
             tracing::debug!(error = &error as &dyn std::error::Error, "the run is not marked yet");
@@ -140,6 +154,11 @@ impl<'a> Standing<'a> {
             }
         }
         std::future::pending().await
+    }
+
+    /// Whether what was decided may be carried out here without asking.
+    pub(super) fn is_safe(&self) -> bool {
+        self.claim.is_none() && !self.footing.is_lost()
     }
 
     /// Whether what was decided may be carried out here. Waits while the store cannot be asked.
