@@ -104,9 +104,12 @@ pub enum ClaimAnswer {
     Run(Claim),
     /// Nobody has it: the answer to a bid that only [looks](Bid::look).
     Free,
-    /// An earlier start of it ended without a word. It may run if nothing else of doubtful past runs beside it in the
-    /// same process ([`Bid::alone`]), so that the next such end is known to be its own.
-    Suspect,
+    /// Earlier starts of it ended without a word. It may run if nothing else of doubtful past runs beside it in the same
+    /// process ([`Bid::alone`]), so that the next such end is known to be its own.
+    Suspect {
+        /// How many.
+        silent: u32,
+    },
     /// Another worker runs it, or the attempt before it. Of a marked run too, if the bid is for a copy.
     Elsewhere {
         /// How long that worker's claim holds if it is not renewed.
@@ -243,7 +246,7 @@ impl Claim {
     /// let results = InMemoryResults::new();
     /// let mut bid = Bid::new(RunId { task: "order-17".into(), round: 0, attempt: 1 }, "worker-1");
     /// drop(results.claim(&bid).await?); // it ended without a word
-    /// assert!(matches!(results.claim(&bid).await?, Some(ClaimAnswer::Suspect)));
+    /// assert!(matches!(results.claim(&bid).await?, Some(ClaimAnswer::Suspect { silent: 1 })));
     /// bid.alone = true;
     /// let Some(ClaimAnswer::Run(claim)) = results.claim(&bid).await? else { panic!() };
     /// assert!(claim.begin().await?);

@@ -127,8 +127,10 @@ pub(crate) async fn claim(shared: Arc<Shared>, handle: Handle, bid: Bid) -> Resu
     match (record.map(|record| record.filter(|record| record.round >= bid.run.round)), claim) {
         (Ok(None), Some(claim)) => unless_marked(&shared, &bid, claim).await,
         (Ok(None), None) if word == "free" => Ok(ClaimAnswer::Free),
-        (Ok(None), None) if word == "suspect" => Ok(ClaimAnswer::Suspect),
-        (Ok(None), None) => Ok(ClaimAnswer::Poison { silent: u32::try_from(number).unwrap_or(u32::MAX) }),
+        (Ok(None), None) => {
+            let silent = u32::try_from(number).unwrap_or(u32::MAX);
+            Ok(if word == "suspect" { ClaimAnswer::Suspect { silent } } else { ClaimAnswer::Poison { silent } })
+        }
         (ended, claim) => {
             if let Some(claim) = claim {
                 claim.give_back().await?;

@@ -241,7 +241,10 @@ pub(crate) async fn starts_that_end_without_a_word_are_counted(harness: &impl Re
     for number in 1..SILENT_ENDS {
         let mut next = bid(&run, &format!("worker-{number}"));
         match free(&results, &next).await? {
-            ClaimAnswer::Suspect => next.alone = true,
+            ClaimAnswer::Suspect { silent } => {
+                ensure_eq!(silent, number);
+                next.alone = true;
+            }
             answer => return unexpected(Some(answer)),
         }
         // Ended by somebody else before it began: that is not the task's fault.

@@ -41,7 +41,7 @@ struct Carried {
 pub(super) enum Decision {
     Run(CancellationToken, u64),
     Free,
-    Suspect,
+    Suspect(u32),
     Elsewhere,
     Ended,
     CarriedOut,
@@ -76,7 +76,7 @@ impl Notes {
         }
         match self.silent {
             SILENT_ENDS.. => Decision::Poison(self.silent),
-            1.. if !bid.alone => Decision::Suspect,
+            1.. if !bid.alone => Decision::Suspect(self.silent),
             _ => Decision::Run(self.hold(bid), self.given),
         }
     }

@@ -121,7 +121,7 @@ impl ResultBackend for InMemoryResults {
                     ClaimAnswer::Run(Claim::new(lost, Box::new(held)))
                 }
                 (Decision::Free, _) => ClaimAnswer::Free,
-                (Decision::Suspect, _) => ClaimAnswer::Suspect,
+                (Decision::Suspect(silent), _) => ClaimAnswer::Suspect { silent },
                 (Decision::Elsewhere, _) => ClaimAnswer::Elsewhere { lease: CLAIM_LEASE },
                 (Decision::Ended, Some(record)) => ClaimAnswer::Ended(Box::new(record)),
                 (Decision::CarriedOut | Decision::Ended, _) => ClaimAnswer::CarriedOut,

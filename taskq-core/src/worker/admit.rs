@@ -5,12 +5,12 @@ use super::{
     patience::Patience,
     process::{Arrival, Processor},
     slot::Slot,
-    standing::Standing,
+    standing::{Alone, Standing},
 };
 use crate::{
     claims::ClaimAnswer,
     clock::UnixMillis,
-    defaults::COPY_WAIT,
+    defaults::{COPY_WAIT, SILENT_ENDS},
     error::{BoxError, ResultError},
     message::Message,
     record::ResultRecord,
@@ -32,6 +32,12 @@ impl Processor {
     /// Looks at name and times, and asks the result store about a delivery that may have run before.
     pub(super) async fn admit(&self, arrival: Arrival, slot: &mut Slot) -> Admission<'_> {
         let Arrival { mut message, doubt, footing, by } = arrival;
+        if self.quarantine.is_on()
+            && let Err(refusal) = Box::pin(self.wait_out(by)).await
+        {
+            let def = self.app.task(&message.task);
+            return Admission::Refuse(message, def, refusal);
+        }
         let Some(def) = self.app.task(&message.task) else {
             return Admission::Refuse(message, None, Refusal::UnknownTask);
         };
@@ -45,6 +51,14 @@ impl Processor {
             // expires nor waits here.
             let permitting = self.permit(&message, &def.config, doubt, &mut standing, slot, by);
             if let Err(refusal) = Box::pin(permitting).await {
+                return Admission::Refuse(message, Some(def), refusal);
+            }
+            // It may have begun while that was asked.
+            if standing.alone.is_none()
+                && self.quarantine.is_on()
+                && let Err(refusal) = Box::pin(self.wait_out(by)).await
+            {
+                Box::pin(standing.give_back()).await;
                 return Admission::Refuse(message, Some(def), refusal);
             }
         }
@@ -95,7 +109,7 @@ impl Processor {
                     Err(error) => self.wait_for_store(&error, &mut patience).await?,
                 },
                 Ok(Some(ClaimAnswer::Free)) => return Ok(()),
-                Ok(Some(ClaimAnswer::Suspect)) => self.isolate(standing, slot, by).await?,
+                Ok(Some(ClaimAnswer::Suspect { silent })) => self.isolate(standing, silent, slot, by).await?,
                 Ok(Some(ClaimAnswer::Elsewhere { lease })) => return Err(Refusal::Elsewhere(lease)),
                 Ok(Some(ClaimAnswer::Ended(record))) => return Err(Refusal::Ended(record)),
                 Ok(Some(ClaimAnswer::CarriedOut)) => return Err(Refusal::CarriedOut),
@@ -107,8 +121,15 @@ impl Processor {
         }
     }
 
-    /// Waits until no other suspect runs in this process. Its slot is free for others meanwhile.
-    async fn isolate(&self, standing: &mut Standing<'_>, slot: &mut Slot, by: Instant) -> Result<(), Refusal> {
+    /// Waits until no other suspect runs in this process, and, before its last chance, sees to it that nothing begins beside
+    /// it. Its slot is free for others meanwhile.
+    async fn isolate(
+        &self,
+        standing: &mut Standing<'_>,
+        silent: u32,
+        slot: &mut Slot,
+        by: Instant,
+    ) -> Result<(), Refusal> {
         tracing::warn!(
             "an earlier start of this run ended without a word; it runs again with no other such task beside it"
         );
@@ -118,13 +139,24 @@ impl Processor {
             slot.regain().await;
             turn
         };
-        standing.alone = tokio::select! {
-            turn = alone => turn,
-            () = tokio::time::sleep_until(by) => return Err(Refusal::NoTurn),
-            () = self.interrupt.cancelled() => return Err(Refusal::NoTurn),
-        };
+        let turn = self.in_time(by, alone).await?;
+        let quarantine = || (silent + 1 >= SILENT_ENDS).then(|| self.quarantine.begin());
+        standing.alone = turn.map(|turn| Alone { _turn: turn, _quarantine: quarantine() });
         standing.bid.alone = true;
         Ok(())
+    }
+
+    /// Waits until a run may begin here.
+    async fn wait_out(&self, by: Instant) -> Result<(), Refusal> {
+        self.in_time(by, self.quarantine.over()).await
+    }
+
+    async fn in_time<T>(&self, by: Instant, waiting: impl Future<Output = T>) -> Result<T, Refusal> {
+        tokio::select! {
+            waited = waiting => Ok(waited),
+            () = tokio::time::sleep_until(by) => Err(Refusal::NoTurn),
+            () = self.interrupt.cancelled() => Err(Refusal::NoTurn),
+        }
     }
 
     /// For a store that keeps no claims: how this round of the task ended, if it did.

@@ -17,6 +17,7 @@ mod patience;
 mod plan;
 mod process;
 mod pulse;
+mod quarantine;
 mod receive;
 mod running;
 mod settle;
@@ -294,6 +295,7 @@ impl Worker {
             running: Arc::default(),
             store: StoreWatch::default(),
             suspects: Arc::new(Semaphore::new(1)),
+            quarantine: Arc::default(),
             blocking: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from))),
             interrupt: interrupt.clone(),
             name: plan.name.clone(),

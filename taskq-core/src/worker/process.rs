@@ -3,6 +3,7 @@
 use super::{
     admit::Admission,
     doubt::Doubt,
+    quarantine::Quarantine,
     running::{Running, Seat},
     settle::{Settling, Subject},
     slot::Slot,
@@ -46,6 +47,8 @@ pub(super) struct Processor {
     pub(super) store: StoreWatch,
     /// One permit in all: for a run that may end its process.
     pub(super) suspects: Arc<Semaphore>,
+    /// For one that has one more chance.
+    pub(super) quarantine: Arc<Quarantine>,
     /// One permit per plain `fn` that may run at once.
     pub(super) blocking: Arc<Semaphore>,
     /// Ends runs and patience alike, when the worker must end.

@@ -4,7 +4,7 @@
 //! claim it; a delivery that may have run before claims it before it begins. A run that goes on leaves a mark, by which a
 //! copy of its message, sent after a lost confirm, learns of it.
 
-use super::{patience::Patience, process::Processor, pulse};
+use super::{patience::Patience, process::Processor, pulse, quarantine::Quarantined};
 use crate::{
     claims::{Bid, Claim, ClaimAnswer, Mark, RunId},
     defaults::TRUST,
@@ -51,6 +51,12 @@ impl Default for Footing {
     }
 }
 
+/// The room that a suspect has to itself.
+pub(super) struct Alone {
+    pub(super) _turn: OwnedSemaphorePermit,
+    pub(super) _quarantine: Option<Quarantined>,
+}
+
 pub(super) struct Standing<'a> {
     processor: &'a Processor,
     pub(super) bid: Bid,
@@ -59,7 +65,7 @@ pub(super) struct Standing<'a> {
     mark: Option<Mark>,
     footing: Footing,
     /// Held by a suspect, so that no other one runs beside it.
-    pub(super) alone: Option<OwnedSemaphorePermit>,
+    pub(super) alone: Option<Alone>,
 }
 
 impl<'a> Standing<'a> {

@@ -91,6 +91,31 @@ async fn two_tasks_that_abort_their_process_take_no_innocent_with_them() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_innocent_beside_which_another_task_ends_the_process_again_and_again_is_done() {
+    let queue = unique("unlucky");
+    let (servers, ledger) = (Servers::shared(), Ledger::new());
+    let app = servers.app(&queue);
+    app.startup().await.unwrap();
+    let worker = supervised(&servers, &queue, &ledger, "10");
+    let innocent = nap.kiq(2_000).task_id(unique("innocent")).on(&app).await.unwrap();
+    let mut poisons = Vec::new();
+    for round in 1..=3 {
+        eventually("it runs", async || ledger.history().of(innocent.id()).count("start") >= round).await;
+        // None of them has run before: each comes as healthy as any other task.
+        poisons.push(abort.kiq(0).on(&app).await.unwrap());
+    }
+    let result = innocent.wait_result().timeout(PATIENCE * 2).await.expect("it ends");
+    assert!(result.is_ok(), "{:?}\n{}", result.into_value(), ledger.history());
+    for handle in &poisons {
+        let failure = handle.wait_result().timeout(PATIENCE * 2).await.unwrap().into_value().unwrap_err();
+        assert_eq!(failure.kind, FailureKind::WorkerLost, "{failure}");
+    }
+    worker.abort();
+    assert_eq!(ledger.history().of(innocent.id()).count("start"), 3, "{}", ledger.history());
+    servers.delete(&queue).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_task_that_is_broken_off_and_given_back_five_times_is_no_suspect_and_costs_no_attempt() {
     let queue = unique("given-back");
     let (servers, ledger, gate) = (Servers::shared(), Ledger::new(), Gate::closed());
