@@ -35,10 +35,11 @@ pub(crate) fn app_of_process() -> io::Result<App> {
 }
 
 pub(crate) fn app<'a>(process: &str, brokers: impl IntoIterator<Item = &'a str>, results: &str) -> App {
-    let mut brokers = brokers.into_iter();
-    let broker = AmqpBroker::new(brokers.next().unwrap_or_default()).hosts(brokers).name(process);
+    let brokers: Vec<_> = brokers.into_iter().collect();
+    let (first, others) = brokers.split_first().unwrap_or((&"", &[]));
+    let broker = AmqpBroker::new(*first).hosts(others.iter().copied()).name(process);
     let app = broker.with_result_backend(RedisResults::new(results)).with_result_patience(RESULT_PATIENCE);
-    Queue::DECLARED.into_iter().fold(app, |app, queue| app.with_queue(queue.spec()))
+    Queue::DECLARED.into_iter().fold(app, |app, queue| app.with_queue(queue.spec(!others.is_empty())))
 }
 
 /// Lets the kernel end this process when the one that started it is gone, be it killed.

@@ -50,6 +50,7 @@ pub(crate) enum Kind {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Queue {
     Quorum,
+    /// Classic, but in a cluster: there such a queue is on one node alone, and what it loses with that nobody promises.
     Classic,
     /// Worked on by one process, one task at a time, and filled by one publisher at a time.
     Serial,
@@ -153,8 +154,8 @@ impl Queue {
         }
     }
 
-    pub(crate) fn spec(self) -> QueueSpec {
+    pub(crate) fn spec(self, is_in_cluster: bool) -> QueueSpec {
         let spec = QueueSpec::new(self.name());
-        if self == Queue::Classic { spec.classic() } else { spec }
+        if self == Queue::Classic && !is_in_cluster { spec.classic() } else { spec }
     }
 }
