@@ -9,8 +9,8 @@ use std::{
 use taskq_core::BrokerError;
 use tokio::{runtime, time::Timeout};
 
-/// One for reading and writing, one so that a slow conversion does not hold that up.
-const THREADS: usize = 2;
+/// lapin reads and writes on a thread of its own; with a second one here, the two would wake each other all the time.
+const THREADS: usize = 1;
 
 pub(crate) struct Runtime(Option<runtime::Runtime>);
 
