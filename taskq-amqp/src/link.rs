@@ -26,7 +26,7 @@ const TOLD_AGAIN: Duration = Duration::from_secs(10);
 /// What closing may take.
 const CLOSING: Duration = Duration::from_secs(2);
 
-/// What a connection is for. The two are kept apart: at a memory alarm the server reads nothing more from a connection
+/// What a connection is for. The first two are kept apart: at a memory alarm the server reads nothing more from a connection
 /// that publishes, and acks must go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {

@@ -2,6 +2,7 @@
 //! and every confirm is its own message's.
 
 use super::{
+    backlog::Backlog,
     job::Job,
     opening::{Opened, open_channel},
     verdicts::Verdict,
@@ -16,7 +17,6 @@ use crate::{
 };
 use lapin::{Channel, options::BasicPublishOptions, types::ShortString};
 use std::{
-    collections::VecDeque,
     future::poll_fn,
     sync::Arc,
     time::{Duration, Instant},
@@ -49,9 +49,6 @@ const LETTING_GO: Duration = Duration::from_millis(100);
 /// more, and which may have taken it.
 const LATE_NACK: Duration = Duration::from_secs(1);
 
-const FIRST_PARK: Duration = Duration::from_millis(50);
-const LONGEST_PARK: Duration = Duration::from_secs(1);
-
 /// What a lane is made of.
 pub(super) struct Setup {
     pub(super) link: Link,
@@ -65,10 +62,7 @@ pub(super) struct Setup {
 pub(super) struct Lane {
     setup: Setup,
     jobs: mpsc::Receiver<Job>,
-    /// To be handed over, in order.
-    waiting: VecDeque<Job>,
-    /// To be handed over later: the queue had no room.
-    parked: Vec<(Instant, Job)>,
+    backlog: Backlog,
     window: Window,
     /// So many of the next messages were in a channel that the server closed over one of them: they go one by one, and
     /// the one that is at fault goes down alone.
@@ -95,8 +89,7 @@ impl Lane {
         Lane {
             setup,
             jobs,
-            waiting: VecDeque::new(),
-            parked: Vec::new(),
+            backlog: Backlog::default(),
             window: Window::default(),
             suspects: 0,
             silence: SILENCE.0,
@@ -118,7 +111,7 @@ impl Lane {
 
     /// Waits for the first message. `false` when none comes any more.
     async fn has_work(&mut self) -> bool {
-        if !self.waiting.is_empty() || !self.parked.is_empty() {
+        if !self.backlog.is_empty() {
             return true;
         }
         let next = self.setup.closing.run_until_cancelled(self.jobs.recv()).await;
@@ -127,7 +120,7 @@ impl Lane {
 
     fn accept(&mut self, job: Job) {
         self.wake_by(job.deadline);
-        self.waiting.push_back(job);
+        self.backlog.push(job);
     }
 
     fn wake_by(&mut self, moment: Instant) {
@@ -219,24 +212,15 @@ impl Lane {
     }
 
     fn is_done(&self) -> bool {
-        let is_idle = self.waiting.is_empty() && self.parked.is_empty() && self.window.is_empty();
+        let is_idle = self.backlog.is_empty() && self.window.is_empty();
         is_idle && !self.is_accepting || self.ends_at.is_some_and(|ends_at| Instant::now() >= ends_at)
     }
 
     /// Hands over what there is room for.
     fn hand_over_all(&mut self, channel: &Arc<Channel>, frame_max: usize) {
         while self.suspects == 0 || self.window.is_empty() {
-            // A message whose id is still on its way waits for that, and lets the others pass.
-            let Some(at) = self.waiting.iter().position(|job| job.is_forgotten() || !self.window.holds(&job.id)) else {
-                return;
-            };
-            let job = &self.waiting[at];
-            if !(job.is_forgotten() || self.window.has_room_for(job)) {
-                return;
-            }
-            if let Some(job) = self.waiting.remove(at).filter(|job| !job.is_forgotten()) {
-                self.hand_over(channel.clone(), frame_max, job);
-            }
+            let Some(job) = self.backlog.next(&self.window) else { return };
+            self.hand_over(channel.clone(), frame_max, job);
         }
     }
 
@@ -278,7 +262,10 @@ impl Lane {
                 self.silence = SILENCE.0;
                 job.finish(Ok(()));
             }
-            Verdict::Nacked if job.origin == Origin::Caller && !job.by_level => self.park(job),
+            Verdict::Nacked if job.origin == Origin::Caller && !job.by_level => {
+                let until = self.backlog.park(job);
+                self.wake_by(until);
+            }
             // An earlier copy of it may be in a queue that was there then.
             Verdict::Returned | Verdict::Nacked if job.is_maybe_taken => {
                 job.finish(Err(BrokerError::Unconfirmed { queue }));
@@ -295,41 +282,23 @@ impl Lane {
         }
     }
 
-    /// Keeps a message until its queue may have room again.
-    fn park(&mut self, mut job: Job) {
-        let pause =
-            FIRST_PARK.saturating_mul(1 << job.nacks.min(10)).min(LONGEST_PARK).mul_f64(0.5 + 0.5 * fastrand::f64());
-        let until = Instant::now() + pause;
-        job.nacks += 1;
-        self.wake_by(until);
-        self.parked.push((until, job));
-    }
-
     /// Does what time asks for: messages whose time is over get an answer, and parked ones go on. Says how many there
     /// were about which the server had said nothing.
     fn tend(&mut self, line: &Line) -> usize {
         let now = Instant::now();
-        let is_over = |job: &Job| job.deadline <= now;
-        let expired = self.window.expired(is_over);
+        let expired = self.window.expired(|job| job.deadline <= now);
         let unanswered = expired.len();
         for job in expired {
             let queue = job.queue.clone();
             job.finish(Err(BrokerError::Unconfirmed { queue }));
         }
-        let (go_on, parked): (Vec<_>, Vec<_>) =
-            self.parked.drain(..).partition(|(until, job)| *until <= now || is_over(job));
-        self.parked = parked;
-        self.waiting.extend(go_on.into_iter().map(|(_, job)| job));
-        let (over, waiting): (VecDeque<_>, VecDeque<_>) = self.waiting.drain(..).partition(is_over);
-        self.waiting = waiting;
-        for job in over {
+        for job in self.backlog.tend(now) {
             let error = self.overdue(&job, line);
             job.finish(Err(error));
         }
-        let deadlines = self.waiting.iter().chain(self.window.jobs()).map(|job| job.deadline);
-        let parked = self.parked.iter().map(|(until, job)| job.deadline.min(*until));
+        let deadlines = self.window.jobs().map(|job| job.deadline).chain(self.backlog.deadlines());
         let silence = self.window.oldest().map(|oldest| oldest + self.silence);
-        self.alarm = deadlines.chain(parked).chain(silence).chain(self.ends_at).min();
+        self.alarm = deadlines.chain(silence).chain(self.ends_at).min();
         unanswered
     }
 
@@ -366,11 +335,9 @@ impl Lane {
         self.again(lost);
     }
 
-    fn again(&mut self, lost: Vec<Job>) {
-        for mut job in lost.into_iter().rev() {
-            job.maybe_taken();
-            self.waiting.push_front(job);
-        }
+    fn again(&mut self, mut lost: Vec<Job>) {
+        lost.iter_mut().for_each(Job::maybe_taken);
+        self.backlog.put_first(lost);
     }
 
     /// Lets go of a channel on which the server says nothing about a message for too long, or about too many.
@@ -392,8 +359,7 @@ impl Lane {
             let queue = job.queue.clone();
             job.finish(Err(BrokerError::Unconfirmed { queue }));
         }
-        let parked = self.parked.drain(..).map(|(_, job)| job);
-        for job in self.waiting.drain(..).chain(parked) {
+        for job in self.backlog.drain() {
             let error =
                 if job.is_maybe_taken { BrokerError::Unconfirmed { queue: job.queue.clone() } } else { why(&job) };
             job.finish(Err(error));

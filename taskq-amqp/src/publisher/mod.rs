@@ -1,5 +1,6 @@
 //! Publishing: every message persistent, mandatory and confirmed, and every caller told about its own.
 
+mod backlog;
 mod job;
 mod lane;
 mod opening;
