@@ -23,8 +23,8 @@ const AFTER_A_KILL: Duration = Duration::from_secs(2);
 const AFTER_A_RESTART: Duration = Duration::from_secs(3);
 const AFTER_SILENCE: Duration = Duration::from_secs(25);
 
-/// Longer than any pause between attempts grows.
-const DOWN_FOR_LONG: Duration = Duration::from_secs(60);
+/// Pauses between attempts are as long as they get after a tenth of this.
+const DOWN_FOR_LONG: Duration = Duration::from_secs(40);
 
 fn is_within(promised: Duration, took: Duration, what: &str) {
     println!("{what}: {took:?}, {promised:?} are promised");
