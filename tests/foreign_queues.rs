@@ -5,7 +5,7 @@
 mod support;
 
 use lapin::types::AMQPValue;
-use std::{collections::BTreeSet, future::IntoFuture};
+use std::future::IntoFuture;
 use support::{Log, Stage, operator};
 use taskq::{KiqError, TaskStatus, prelude::*};
 use taskq_faults::wait::eventually;
@@ -70,17 +70,17 @@ async fn of_twenty_at_once_for_a_queue_of_five_those_that_are_refused_never_run(
             async move { (number, kiq.await) }
         });
         let outcomes = futures_util::future::join_all(sending).await;
-        let (mut taken, mut handles) = (BTreeSet::new(), Vec::new());
+        let (mut refused, mut handles) = (Vec::new(), Vec::new());
         for (number, outcome) in outcomes {
             match outcome {
-                Ok(handle) => {
-                    taken.insert(number.to_string());
-                    handles.push(handle);
-                }
-                Err(error) => assert!(matches!(error, KiqError::QueueFull { .. }), "{number}: {error:?}"),
+                Ok(handle) => handles.push(handle),
+                Err(KiqError::QueueFull { .. }) => refused.push(number.to_string()),
+                // A refusal that is late may be that of a node that has taken it.
+                Err(KiqError::Unknown { .. }) => {}
+                Err(error) => panic!("{number}: {error:?}"),
             }
         }
-        assert_eq!(handles.len(), 5, "it has five places");
+        assert!(handles.len() <= 5 && !refused.is_empty(), "it has five places: {} were taken", handles.len());
         stage.start_with(stage.app().with_state(log.clone()), |worker| worker.queue(&queue)).await;
         for handle in &handles {
             assert!(handle.wait_result().timeout("20s").await.unwrap().is_ok());
@@ -88,9 +88,9 @@ async fn of_twenty_at_once_for_a_queue_of_five_those_that_are_refused_never_run(
         // Whatever else is in the queue lies before this one.
         let last = count.kiq(20).queue(&queue).on(&app).await.unwrap();
         assert!(last.wait_result().timeout("20s").await.unwrap().is_ok());
-        taken.insert("20".into());
-        assert_eq!(log.texts().into_iter().collect::<BTreeSet<_>>(), taken, "one that was refused has run");
-        assert_eq!(log.texts().len(), 6);
+        let ran = log.texts();
+        assert!(refused.iter().all(|number| !ran.contains(number)), "of {refused:?} one has run: {ran:?}");
+        assert_eq!(ran.len(), 6, "what the queue took has run, once: {ran:?}");
     })
     .await;
 }
