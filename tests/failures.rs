@@ -177,6 +177,26 @@ async fn speechless() -> Result<(), Unspeakable> {
     Err(Unspeakable)
 }
 
+/// A value that cannot even be written.
+struct Unwritable;
+
+impl serde::Serialize for Unwritable {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        panic!("not for the record");
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Unwritable {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Ok(Unwritable)
+    }
+}
+
+#[task]
+async fn secretive() -> Unwritable {
+    Unwritable
+}
+
 struct BadLoser;
 
 impl Drop for BadLoser {
@@ -192,9 +212,10 @@ async fn does_not_want_to_stop() {
 }
 
 /// One run, which must be the last: a run that took its delivery down with it would come again at once, without end.
-async fn panics_once(app: &App, kiq: Kiq<impl taskq::Task<Output = ()>>, text: &str) {
+async fn panics_once<T: taskq::Task>(app: &App, kiq: Kiq<T>, text: &str) {
     let handle = kiq.on(app).await.unwrap();
-    let failure = handle.wait_result().await.unwrap().into_value().unwrap_err();
+    let result = handle.wait_result().await.unwrap();
+    let Err(failure) = result.into_value() else { panic!("it has a value") };
     assert_eq!((failure.kind, failure.attempts), (FailureKind::Panic, 1), "{failure}");
     assert!(failure.message.contains(text), "{failure}");
 }
@@ -207,6 +228,7 @@ async fn code_of_the_user_that_panics_around_a_run_fails_the_attempt() {
     }
     let app = InMemoryBroker::new().with_state(Log::default());
     panics_once(&app, speechless.kiq(), "no words for it").await;
+    panics_once(&app, secretive.kiq(), "not for the record").await;
     panics_once(&app, does_not_want_to_stop.kiq(), "not finished yet").await;
 
     let app = InMemoryBroker::new().with_state(Log::default()).with_middleware(careless);

@@ -6,7 +6,10 @@ use deadpool_lapin::{Hook, Manager, Object, Pool, PoolError};
 use lapin::{AsyncTcpStream, Connection, ConnectionProperties, tcp::OwnedTLSConfig, uri::AMQPScheme};
 use std::{
     net::{Shutdown, SocketAddr, TcpStream},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use tokio::time::timeout;
@@ -19,8 +22,9 @@ const TCP: Duration = Duration::from_secs(5);
 
 /// Makes connections to one server.
 pub(crate) enum Dialer {
-    /// Publishers: a pool that each connection is taken out of for good.
-    Pooled { address: Address, pool: Pool, events: Slot<Events> },
+    /// Publishers: a pool that each connection is taken out of for good. It cannot let go of the socket of a handshake that
+    /// takes too long, so a server that was silent is asked as for consumers until it speaks.
+    Pooled { address: Address, name: String, pool: Pool, events: Slot<Events>, was_silent: AtomicBool },
     /// Consumers: a connector that lets go of the socket when the handshake takes too long.
     Direct { address: Address, name: String },
 }
@@ -40,7 +44,9 @@ impl Dialer {
     /// Must be called inside the runtime that the connections are to live on.
     pub(crate) fn pooled(address: Address, name: String) -> Result<Dialer, Failure> {
         let events: Slot<Events> = Slot::default();
-        let manager = Manager::new(address.uri().to_string(), move || properties(&name), TokioRuntime::tokio_current());
+        let named = name.clone();
+        let manager =
+            Manager::new(address.uri().to_string(), move || properties(&named), TokioRuntime::tokio_current());
         let made = events.clone();
         let listen = Hook::sync_fn(move |connection: &mut Connection, _| {
             put(&made, Box::pin(connection.events_listener()));
@@ -53,7 +59,7 @@ impl Dialer {
             .post_create(listen)
             .build();
         match pool {
-            Ok(pool) => Ok(Dialer::Pooled { address, pool, events }),
+            Ok(pool) => Ok(Dialer::Pooled { address, name, pool, events, was_silent: AtomicBool::new(false) }),
             Err(error) => Err(Failure::Unreachable { address: address.shown(), reason: error.to_string() }),
         }
     }
@@ -71,16 +77,19 @@ impl Dialer {
     /// One attempt.
     pub(crate) async fn dial(&self) -> Result<(Connection, Events), Failure> {
         match self {
-            Dialer::Pooled { pool, events, .. } => {
-                let connection = Object::take(pool.get().await.map_err(|error| self.pool_failure(error))?);
+            Dialer::Pooled { pool, events, was_silent, .. } if !was_silent.load(Ordering::Relaxed) => {
+                let pooled = pool.get().await;
+                was_silent.store(matches!(pooled, Err(PoolError::Timeout(_))), Ordering::Relaxed);
+                let connection = Object::take(pooled.map_err(|error| self.pool_failure(error))?);
                 let events = take(events).unwrap_or_else(|| Box::pin(connection.events_listener()));
                 Ok((connection, events))
             }
-            Dialer::Direct { address, name } => {
-                let connection = connect(address, name).await?;
-                let events = Box::pin(connection.events_listener());
-                Ok((connection, events))
+            Dialer::Pooled { address, name, was_silent, .. } => {
+                let connected = dial_direct(address, name).await?;
+                was_silent.store(false, Ordering::Relaxed);
+                Ok(connected)
             }
+            Dialer::Direct { address, name } => dial_direct(address, name).await,
         }
     }
 
@@ -101,6 +110,12 @@ fn silent(address: String) -> Failure {
 fn properties(name: &str) -> ConnectionProperties {
     let properties = ConnectionProperties::default().with_connection_name(name.into());
     if cfg!(taskq_bug = "auto_recovery") { properties.enable_auto_recover() } else { properties }
+}
+
+async fn dial_direct(address: &Address, name: &str) -> Result<(Connection, Events), Failure> {
+    let connection = connect(address, name).await?;
+    let events = Box::pin(connection.events_listener());
+    Ok((connection, events))
 }
 
 /// Connects. lapin's own thread goes on with a handshake that nobody waits for any more, so the socket is shut down.

@@ -72,8 +72,14 @@ pub(crate) fn note(what: &str, ctx: &TaskContext) -> io::Result<()> {
 /// The app, at the addresses of the test servers.
 pub fn app() -> App {
     let variable = |name: &str, default: &str| env::var(name).unwrap_or_else(|_| default.to_owned());
-    AmqpBroker::new(variable("TASKQ_TEST_AMQP_URL", "amqp://guest:guest@127.0.0.1:5672/%2f"))
+    broker(&variable("TASKQ_TEST_AMQP_URL", "amqp://guest:guest@127.0.0.1:5672/%2f"))
         .with_result_backend(RedisResults::new(variable("TASKQ_TEST_REDIS_URL", "redis://127.0.0.1:6379")))
         .with_default_queue(variable(QUEUE, "taskq-process-test"))
         .with_result_patience(variable(RESULT_PATIENCE, "60s"))
+}
+
+/// A broker at these addresses: one, or those of the nodes of a cluster with commas between.
+pub fn broker(urls: &str) -> AmqpBroker {
+    let (first, others) = urls.split_once(',').map_or((urls, None), |(first, others)| (first, Some(others)));
+    others.into_iter().flat_map(|others| others.split(',')).fold(AmqpBroker::new(first), AmqpBroker::host)
 }

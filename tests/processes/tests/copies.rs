@@ -8,7 +8,7 @@ use support::{Servers, gate::Gate, ledger::Ledger, signal, unique};
 use taskq::{KiqError, defaults::COPY_WAIT, prelude::*};
 use taskq_faults::{
     Proxy,
-    proxy::{Rule, Who},
+    proxy::{Method, Rule, Way, Who},
     wait::{PATIENCE, ended, eventually},
 };
 use taskq_process_tests::{doubtful::gated, nap};
@@ -112,5 +112,31 @@ async fn a_message_whose_confirm_never_comes_goes_again_by_another_channel_and_i
     let behind = nap.kiq(0).delay(COPY_WAIT * 2).on(&app).await.unwrap();
     assert!(behind.wait_result().timeout(PATIENCE).await.unwrap().is_ok());
     assert_eq!(ledger.history().of(handle.id()).count("start"), 1, "{}", ledger.history());
+    servers.delete(&queue).await;
+}
+
+/// It cannot know whether its task was taken. Whoever does its work again uses the id that it had chosen.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_of_a_publisher_that_is_killed_before_it_hears_of_the_confirm_runs_once_when_it_is_submitted_again() {
+    let (queue, servers, ledger, id) = (unique("orphaned"), Servers::shared(), Ledger::new(), unique("order"));
+    let line = Proxy::amqp(&servers.amqp).unwrap();
+    let app = servers.app(&queue);
+    app.startup().await.unwrap();
+    let held = line.add(Rule::hold(Method::BASIC_ACK, Way::ToClient));
+    let mut command =
+        servers.clone().with_amqp(line.url()).command(env!("CARGO_BIN_EXE_process-test-publisher"), &queue);
+    let mut publisher = command.arg(&id).spawn().unwrap();
+    eventually("it is confirmed, and the publisher does not hear", async || held.hits() > 0).await;
+    assert!(publisher.try_wait().unwrap().is_none(), "the publisher has heard");
+    publisher.kill().await.unwrap();
+    assert_eq!(app.broker().inspect(&queue).await.unwrap().ready, 1, "the task is there");
+    let handle = nap.kiq(0).task_id(id).on(&app).await.unwrap();
+    let workers = [servers.worker(&queue, &ledger, &[]), servers.worker(&queue, &ledger, &[])];
+    assert!(handle.wait_result().timeout(PATIENCE).await.unwrap().is_ok());
+    let behind = nap.kiq(0).delay(COPY_WAIT * 2).on(&app).await.unwrap();
+    assert!(behind.wait_result().timeout(PATIENCE).await.unwrap().is_ok());
+    assert_eq!(app.broker().inspect(&queue).await.unwrap().ready, 0);
+    assert_eq!(ledger.history().of(handle.id()).count("start"), 1, "both copies ran\n{}", ledger.history());
+    drop(workers);
     servers.delete(&queue).await;
 }

@@ -41,3 +41,30 @@ async fn a_run_whose_retry_cannot_be_published_is_not_run_again_by_whoever_is_gi
     drop((held_up, other));
     servers.delete(&queue).await;
 }
+
+/// The line that tasks come by holds: what needs no publish is done and acknowledged all the while.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retry_that_cannot_be_published_keeps_its_message_unacknowledged_and_holds_up_no_other_task() {
+    let (queue, servers, ledger, gate) = (unique("unpublished"), Servers::shared(), Ledger::new(), Gate::closed());
+    let line = Proxy::amqp(&servers.amqp).unwrap();
+    let app = servers.app(&queue);
+    app.startup().await.unwrap();
+    let worker = servers.clone().with_amqp(line.url()).worker(&queue, &ledger, &["--concurrency", "4"]);
+    let handle = gated_and_retried.kiq(gate.path()).on(&app).await.unwrap();
+    eventually("it runs", async || ledger.history().running() == 1).await;
+    line.lines(Who::Publishers, Line::Stall);
+    gate.open();
+    eventually("its first run is over", async || ledger.history().attempt(1).count("end") == 1).await;
+    for other in app.kiq_many((0..50).map(|_| nap(0))).await.unwrap() {
+        assert!(other.wait_result().timeout(PATIENCE).await.unwrap().is_ok(), "others are done meanwhile");
+    }
+    assert_eq!(ledger.history().of(handle.id()).count("start"), 1, "{}", ledger.history().of(handle.id()));
+    line.heal();
+    let result = handle.wait_result().timeout(PATIENCE).await.unwrap();
+    assert_eq!((result.attempts(), result.is_ok()), (2, true), "the retry is published in the end");
+    let history = ledger.history().of(handle.id());
+    assert_eq!((history.attempt(1).count("start"), history.attempt(2).count("start")), (1, 1), "{history}");
+    eventually("all is acknowledged", async || app.broker().inspect(&queue).await.unwrap().ready == 0).await;
+    drop(worker);
+    servers.delete(&queue).await;
+}

@@ -40,7 +40,9 @@ impl Servers {
 
     pub fn app(&self, queue: &str) -> taskq::App {
         use taskq::prelude::*;
-        AmqpBroker::new(&*self.amqp).with_result_backend(RedisResults::new(&*self.redis)).with_default_queue(queue)
+        taskq_process_tests::broker(&self.amqp)
+            .with_result_backend(RedisResults::new(&*self.redis))
+            .with_default_queue(queue)
     }
 
     /// One of this package's programs, which works with these servers.

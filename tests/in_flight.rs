@@ -1,0 +1,70 @@
+//! Ten thousand callers that wait for RabbitMQ at once. One test alone, since it weighs the whole process.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
+mod support;
+
+use futures_util::future::join_all;
+use std::{fs, future::IntoFuture};
+use support::{Stage, operator};
+use taskq::prelude::*;
+use taskq_faults::{
+    proxy::{Line, Proxy, Way, Who},
+    shared::{amqp_url, redis_url},
+    wait::{PATIENCE, eventually},
+};
+
+const CALLERS: u32 = 10_000;
+const BODY: usize = 500;
+const ROUNDS: u32 = 4;
+
+#[task]
+async fn measure(bytes: Vec<u8>) -> usize {
+    bytes.len()
+}
+
+/// What the process holds in memory, in KiB.
+fn resident() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_kiq_that_wait_for_their_confirms_are_all_confirmed_and_leave_no_memory_behind() {
+    support::play(Stage::rabbitmq(), |stage| async move {
+        let line = Proxy::amqp(&amqp_url()).unwrap();
+        let app = AmqpBroker::new(line.url())
+            .with_result_backend(RedisResults::new(redis_url()))
+            .with_default_queue(&stage.queue);
+        app.startup().await.unwrap();
+        measure.kiq(Vec::new()).on(&app).await.unwrap();
+        let operator = operator().await;
+        let mut held = Vec::new();
+        for round in 1..=ROUNDS {
+            let before = operator.ready(&stage.queue).await;
+            line.line(Who::All, Way::ToClient, Line::Stall);
+            let sending: Vec<_> = (0..CALLERS)
+                .map(|_| tokio::spawn(measure.kiq(vec![0; BODY]).within(PATIENCE).on(&app).into_future()))
+                .collect();
+            // No more than the window goes on its way; the others wait here.
+            eventually("the first are there", async || operator.ready(&stage.queue).await > before + 100).await;
+            assert!(!sending.iter().any(tokio::task::JoinHandle::is_finished), "one was confirmed without a confirm");
+            let full = resident();
+            line.heal();
+            for outcome in join_all(sending).await {
+                outcome.unwrap().expect("each of them is confirmed");
+            }
+            held.push(resident());
+            println!("round {round}: {full} KiB while they wait, {} KiB after", resident());
+            assert_eq!(operator.ready(&stage.queue).await, before + CALLERS, "each of them once");
+        }
+        // What the allocator keeps is there after two rounds. What is not given back would be there again after each of the
+        // others, and be more than the bodies alone.
+        let (early, late) = (held[1], held[ROUNDS as usize - 1]);
+        let bodies = u64::from(CALLERS) * BODY as u64 / 1024;
+        assert!(late < early + bodies * (u64::from(ROUNDS) - 2), "memory grows with each round: {held:?} KiB");
+        app.shutdown().await.unwrap();
+    })
+    .await;
+}
