@@ -5,13 +5,13 @@ use super::{
     backlog::Backlog,
     job::Job,
     opening::{Opened, open_channel},
+    refusals::Refusals,
+    setup::Setup,
     verdicts::Verdict,
     window::{Decided, Window},
 };
 use crate::{
     error,
-    levels::Levels,
-    link::Link,
     session::{Line, Session},
     wire,
 };
@@ -26,7 +26,6 @@ use tokio::{
     sync::mpsc,
     time::{sleep_until, timeout},
 };
-use tokio_util::sync::CancellationToken;
 
 /// Without a queue that takes it a message is returned, not dropped.
 const MANDATORY: BasicPublishOptions =
@@ -49,21 +48,12 @@ const LETTING_GO: Duration = Duration::from_millis(100);
 /// more, and which may have taken it.
 const LATE_NACK: Duration = Duration::from_secs(1);
 
-/// What a lane is made of.
-pub(super) struct Setup {
-    pub(super) link: Link,
-    /// Host and port of the servers, for errors.
-    pub(super) servers: Arc<str>,
-    /// Given where delayed messages pass, so that their levels must exist.
-    pub(super) levels: Option<Arc<Levels>>,
-    pub(super) closing: CancellationToken,
-}
-
 pub(super) struct Lane {
     setup: Setup,
     jobs: mpsc::Receiver<Job>,
     backlog: Backlog,
     window: Window,
+    refusals: Refusals,
     /// So many of the next messages were in a channel that the server closed over one of them: they go one by one, and
     /// the one that is at fault goes down alone.
     suspects: usize,
@@ -91,6 +81,7 @@ impl Lane {
             jobs,
             backlog: Backlog::default(),
             window: Window::default(),
+            refusals: Refusals::default(),
             suspects: 0,
             silence: SILENCE.0,
             alarm: None,
@@ -158,9 +149,16 @@ impl Lane {
     async fn drive(&mut self, session: &Arc<Session>, channel: &Arc<Channel>) -> Ending {
         let mut line = session.line();
         let mut batch = Vec::new();
+        self.refusals.forget();
         while !self.is_done() {
             let state = line.borrow_and_update().clone();
             match state {
+                Line::Open if self.refusals.are_doubtful() => {
+                    if self.window.is_empty() {
+                        self.try_another(session, channel).await;
+                        return Ending::Lost;
+                    }
+                }
                 Line::Open => self.hand_over_all(channel, session.frame_max()),
                 Line::Blocked { .. } => {}
                 Line::Dead => {
@@ -257,9 +255,13 @@ impl Lane {
             job.maybe_taken();
         }
         let queue = job.queue.clone();
+        if verdict == Verdict::Nacked {
+            self.refusals.refused(&queue);
+        }
         match verdict {
             Verdict::Confirmed => {
                 self.silence = SILENCE.0;
+                self.refusals.taken(&queue);
                 job.finish(Ok(()));
             }
             Verdict::Nacked if job.origin == Origin::Caller && !job.by_level => {
@@ -293,31 +295,13 @@ impl Lane {
             job.finish(Err(BrokerError::Unconfirmed { queue }));
         }
         for job in self.backlog.tend(now) {
-            let error = self.overdue(&job, line);
+            let error = self.setup.overdue(&job, line);
             job.finish(Err(error));
         }
         let deadlines = self.window.jobs().map(|job| job.deadline).chain(self.backlog.deadlines());
         let silence = self.window.oldest().map(|oldest| oldest + self.silence);
         self.alarm = deadlines.chain(silence).chain(self.ends_at).min();
         unanswered
-    }
-
-    /// Why a message was not handed over in time.
-    fn overdue(&self, job: &Job, line: &Line) -> BrokerError {
-        let queue = job.queue.clone();
-        match line {
-            _ if job.is_maybe_taken => BrokerError::Unconfirmed { queue },
-            _ if job.nacks > 0 => BrokerError::Full { queue },
-            Line::Blocked { reason } => BrokerError::Blocked { reason: reason.clone() },
-            Line::Open => BrokerError::Blocked { reason: "too many messages wait for their confirmation".into() },
-            Line::Dead => self.setup.link.overdue(
-                &self.setup.servers,
-                match self.setup.levels {
-                    Some(_) => "its delay queues were being declared",
-                    None => "a channel was being opened",
-                },
-            ),
-        }
     }
 
     /// What was in the channel goes again on the next one, first and in the same order.
@@ -346,12 +330,14 @@ impl Lane {
         self.silence = (self.silence * 2).min(SILENCE.1);
         let lost = self.window.drain();
         self.again(lost);
-        // It is the silent server that would have to answer, while messages wait here whose time runs out.
-        match timeout(LETTING_GO, session.guard(channel.close(200, "no confirmation".into()))).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(%error, "a silent channel did not close as it should"),
-            Err(_) => tracing::debug!("a silent channel is left to itself"),
-        }
+        leave(session, channel).await;
+    }
+
+    /// Lets go of a channel by which a queue takes nothing, though it may have room.
+    async fn try_another(&mut self, session: &Session, channel: &Channel) {
+        tracing::debug!("a queue has refused everything for long: using another channel");
+        self.refusals.be_patient();
+        leave(session, channel).await;
     }
 
     fn fail_all(&mut self, why: impl Fn(&Job) -> BrokerError) {
@@ -364,5 +350,14 @@ impl Lane {
                 if job.is_maybe_taken { BrokerError::Unconfirmed { queue: job.queue.clone() } } else { why(&job) };
             job.finish(Err(error));
         }
+    }
+}
+
+async fn leave(session: &Session, channel: &Channel) {
+    // It may be a silent server that would have to answer, while messages wait here whose time runs out.
+    match timeout(LETTING_GO, session.guard(channel.close(200, "no confirmation".into()))).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "a silent channel did not close as it should"),
+        Err(_) => tracing::debug!("a silent channel is left to itself"),
     }
 }

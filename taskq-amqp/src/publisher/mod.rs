@@ -4,6 +4,8 @@ mod backlog;
 mod job;
 mod lane;
 mod opening;
+mod refusals;
+mod setup;
 mod targets;
 mod verdicts;
 mod window;
@@ -11,7 +13,8 @@ mod window;
 use crate::{error, levels::Levels, link::Link, runtime::Runtime};
 use futures_util::future::join_all;
 use job::{Job, Outcome, Room};
-use lane::{Lane, Setup};
+use lane::Lane;
+use setup::Setup;
 use std::{
     hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
     sync::Arc,

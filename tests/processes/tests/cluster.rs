@@ -99,9 +99,8 @@ async fn in_a_cluster_nothing_that_was_confirmed_is_lost_while_nodes_are_frozen_
 }
 
 /// A channel of RabbitMQ 3.10 that is opened between the end of a node and the choice of a new leader refuses all that it is
-/// given for the queues which that node led, until the node is back; another channel would take it.
+/// given for the queues which that node led, until the node is back; another channel takes it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a publisher stays with a channel that refuses everything for as long as the killed node is away"]
 async fn in_a_cluster_publishing_goes_on_without_the_node_that_is_killed_with_the_leader_of_the_queue() {
     let mut stage = Stage::new().await;
     let load = stage.load();
