@@ -64,7 +64,6 @@ async fn a_worker_whose_clock_is_an_hour_fast_runs_delayed_and_retried_tasks_in_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "it is put off until the worker's own clock has come to the instant that the caller's clock gave"]
 async fn a_task_that_a_caller_whose_clock_is_an_hour_fast_has_delayed_runs_when_it_is_due() {
     support::play(Stage::rabbitmq(), |stage| async move {
         let log = Log::default();

@@ -56,6 +56,12 @@ pub(crate) fn target(routing_key: &str) -> Option<&str> {
     (is_way && !queue.is_empty()).then_some(queue)
 }
 
+/// Whether what comes with this key has waited for all of its delay: not for one that was longer than all levels together.
+pub(crate) fn is_kept(routing_key: &str) -> bool {
+    const LONGEST: &str = "1.1.1.1.";
+    target(routing_key).is_some() && !routing_key.starts_with(LONGEST)
+}
+
 /// `ticks` with only its highest [`WORKER_BITS`] bits, rounded up.
 fn rounded_up(ticks: u32) -> u32 {
     let width = 32 - ticks.leading_zeros();
@@ -179,5 +185,16 @@ mod tests {
             prop_assert!(u64::from(rounded - exact) * 8 <= u64::from(exact));
             prop_assert!(rounded.count_ones() <= WORKER_BITS);
         }
+    }
+
+    #[test]
+    fn a_delay_is_kept_by_the_way_through_the_levels_unless_it_was_longer_than_all_of_them() {
+        let key = |delay, origin| Ticks::of(delay, origin).unwrap().routing_key("mail");
+        let day = Duration::from_secs(24 * 3600);
+        for origin in [Origin::Caller, Origin::Worker] {
+            assert!(is_kept(&key(TICK, origin)) && is_kept(&key(100 * day, origin)));
+            assert!(!is_kept(&key(400 * day, origin)), "the rest of it is still to come");
+        }
+        assert!(!is_kept("mail"));
     }
 }

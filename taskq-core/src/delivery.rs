@@ -208,6 +208,8 @@ pub struct Delivery {
     /// The broker has sent it later than this. It may have waited on a line that stood still, and the broker have given it to
     /// somebody else meanwhile.
     pub sent_after: Instant,
+    /// Whether the broker has kept the delay that the message was published with to its end.
+    pub is_due: bool,
     /// Cancelled when the broker may give the message to somebody else: the connection that it came by is gone, or the queue
     /// is.
     pub lost: CancellationToken,
@@ -236,7 +238,7 @@ impl Delivery {
     pub fn new(content: Content, redelivered: bool, tag: u64, settle: Arc<dyn Settle>) -> Self {
         let unsettled = Unsettled { tag, settle: Some(settle) };
         let (received, lost) = (Instant::now(), CancellationToken::new());
-        Delivery { content, epitaph: None, redelivered, received, sent_after: received, lost, unsettled }
+        Delivery { content, epitaph: None, redelivered, received, sent_after: received, is_due: false, lost, unsettled }
     }
 
     /// The same, sent by the broker later than this, as far as anybody knows. A broker without lines leaves this out.
@@ -253,6 +255,24 @@ impl Delivery {
     /// ```
     pub fn with_sent_after(mut self, instant: Instant) -> Self {
         self.sent_after = instant.min(self.received);
+        self
+    }
+
+    /// The same, of a message that was published with a delay which is over by the broker's clock: how much later its `eta` is
+    /// by the clock of this process is how far the clock of its sender is ahead, and is not waited for. A broker that has the
+    /// clock of its apps leaves this out.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use taskq::{ContentType, Delivery, Message, Settle, Settlement, TaskId};
+    /// # struct Acks;
+    /// # impl Settle for Acks { fn settle(&self, _: u64, _: Settlement) {} }
+    /// # let message = Message::new(TaskId::new(), "a.task", ContentType::Json, "{}".into());
+    /// let delivery = Delivery::new(message.into(), false, 1, Arc::new(Acks)).with_delay_kept(true);
+    /// assert!(delivery.is_due);
+    /// ```
+    pub fn with_delay_kept(mut self, is_due: bool) -> Self {
+        self.is_due = is_due;
         self
     }
 

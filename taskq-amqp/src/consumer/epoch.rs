@@ -4,7 +4,7 @@ use super::{
     Item,
     acks::{Acks, Settler},
 };
-use crate::{session::Session, wire};
+use crate::{delay, session::Session, wire};
 use futures_util::{FutureExt, StreamExt};
 use lapin::{
     Channel, Error,
@@ -99,10 +99,14 @@ impl Epoch {
 
     fn item(&self, received: Received) -> Item {
         self.acks.deliver();
+        let is_due = delay::is_kept(received.routing_key.as_str());
         let (content, epitaph) = wire::content(&received.properties, received.data.into());
         let delivery = Delivery::new(content, received.redelivered, received.delivery_tag, self.settle.clone());
         let delivery = delivery.with_epitaph(epitaph).with_lost(self.acks.in_doubt());
-        Item { delivery: delivery.with_sent_after(self.session.heard()), acks: self.acks.clone() }
+        Item {
+            delivery: delivery.with_sent_after(self.session.heard()).with_delay_kept(is_due),
+            acks: self.acks.clone(),
+        }
     }
 
     /// The channel is gone: settling does nothing any more, and the same messages come again.

@@ -39,6 +39,9 @@ use tracing::Instrument;
 /// How long noting a step may hold a run up.
 const NOTE_LIMIT: Duration = Duration::from_millis(250);
 
+/// Clocks that are no further apart are waited for: nothing runs before its time by the clock of its worker.
+const CLOCKS_APART: Duration = Duration::from_secs(1);
+
 /// What all runs of a worker share.
 pub(super) struct Processor {
     pub(super) app: App,
@@ -82,8 +85,9 @@ impl Processor {
         footing: Footing,
         slot: Slot,
     ) -> Option<BoxFuture<'static, ()>> {
-        let Delivery { content, redelivered, received, unsettled, .. } = delivery;
+        let Delivery { content, redelivered, received, is_due, unsettled, .. } = delivery;
         let message = match content {
+            Content::Task(message) if is_due => due_by_now(message),
             Content::Task(message) => message,
             Content::Foreign(foreign) => return Some(Box::pin(self.refuse_foreign(source, foreign, unsettled))),
         };
@@ -184,6 +188,15 @@ impl Processor {
             Err(_) => tracing::warn!(?step, "a step was not noted: the result store takes too long"),
         }
     }
+}
+
+/// The broker has kept the delay: what is left of it by the sender's clock is how far that one is ahead.
+fn due_by_now(mut message: Arc<Message>) -> Arc<Message> {
+    let now = UnixMillis::now();
+    if message.eta.is_some_and(|eta| now.until(eta) > CLOCKS_APART) {
+        Arc::make_mut(&mut message).eta = Some(now);
+    }
+    message
 }
 
 fn span_of(message: &Message, queue: &str) -> tracing::Span {

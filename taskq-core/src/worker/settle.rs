@@ -244,8 +244,10 @@ impl<'a> Settling<'a> {
     async fn wait(&self, delay: Duration, until: WaitFor) -> Result<(), NotDurable> {
         let Some(message) = self.subject.message() else { return Ok(()) };
         let mut same = (**message).clone();
+        let now = UnixMillis::now();
         // By which those who take it see that it was put off.
-        same.eta.get_or_insert(UnixMillis::now() + delay);
+        let eta = *same.eta.get_or_insert(now + delay);
+        let delay = delay.max(now.until(eta));
         if until == WaitFor::NewerWorker {
             same.unknown += 1;
             let (waits, known) = (same.unknown, self.subject.def().is_some());
