@@ -3,11 +3,12 @@
 
 mod support;
 
+use redis::AsyncCommands;
 use support::{Servers, gate::Gate, ledger::Ledger, unique};
 use taskq::prelude::*;
 use taskq_faults::{
     Proxy,
-    proxy::{Line, Who},
+    proxy::{Line, Way, Who},
     wait::{PATIENCE, eventually},
 };
 use taskq_process_tests::{doubtful::gated_and_retried, nap};
@@ -28,6 +29,16 @@ async fn a_run_whose_retry_cannot_be_published_is_not_run_again_by_whoever_is_gi
     line.lines(Who::Publishers, Line::Stall);
     gate.open();
     eventually("its first run is over", async || ledger.history().attempt(1).count("end") == 1).await;
+    // The worker hears of it first; otherwise it would be chance who is the faster one.
+    line.line(Who::Consumers, Way::ToServer, Line::Stall);
+    line.half_close(Who::Consumers, Way::ToClient);
+    let mut redis = redis::Client::open(&*servers.redis).unwrap().get_multiplexed_async_connection().await.unwrap();
+    let key = format!("taskq:{{{}}}:c", handle.id());
+    eventually("the run is claimed by the worker whose line is lost", async || {
+        let owner: Option<String> = redis.hget(&key, "owner").await.unwrap();
+        owner.is_some_and(|owner| !owner.is_empty())
+    })
+    .await;
     line.reset(Who::Consumers);
     // Whoever is given the message has looked at it when this is done: it lies behind.
     let behind = nap.kiq(0).on(&app).await.unwrap();
