@@ -2,10 +2,13 @@
 
 use crate::{
     clock::Instant,
-    ledger::{Decision, Event, How, Line, Phase},
+    ledger::{self, Decision, Event, How, Line, Phase},
     plan::Plan,
 };
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Duration,
+};
 
 /// One run of the whole cast.
 #[derive(Debug, Default)]
@@ -60,6 +63,9 @@ pub(crate) struct Run {
     pub(crate) end: Option<(Instant, How)>,
 }
 
+/// A process hears by then at the latest that a connection of its own has ended.
+const HEARTBEATS: Duration = Duration::from_secs(25);
+
 /// A verdict that was carried out, or a message that was given back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Settlement {
@@ -78,10 +84,29 @@ pub(crate) struct Life {
     pub(crate) frozen: Vec<(Instant, Option<Instant>)>,
     /// When a connection that it consumes on was lost, as seen by itself, the broker or the line between them.
     pub(crate) lost: Vec<Instant>,
+    /// When the broker ended such a connection, of which the process may hear later: what comes by it meanwhile was given to
+    /// somebody else.
+    pub(crate) ended_there: Vec<Instant>,
+    /// When the process heard of such an end.
+    pub(crate) heard_of_end: Vec<Instant>,
     /// When a claim was not renewed, by id.
     pub(crate) not_renewed: HashMap<String, Vec<Instant>>,
     /// Ids of runs that it left to others, or gave back.
     pub(crate) gave_way: BTreeSet<String>,
+}
+
+impl Life {
+    fn hear_of_end(&mut self, at: Instant) {
+        self.lost.push(at);
+        self.heard_of_end.push(at);
+    }
+
+    /// When the broker had ended the connection by which a run came that began then; `None` if it had not.
+    pub(crate) fn ended_before(&self, start: Instant) -> Option<Instant> {
+        let ended = self.ended_there.iter().copied().filter(|ended| *ended <= start).max()?;
+        let is_heard_of = self.heard_of_end.iter().any(|heard| (ended..=start).contains(heard));
+        (!is_heard_of && start.since(ended) <= HEARTBEATS).then_some(ended)
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -225,10 +250,16 @@ impl History {
                 }
             }
             Event::LostConnection { connection } if connection.ends_with("/con") => {
-                self.life(&line.process).lost.push(line.at);
+                self.life(&line.process).hear_of_end(line.at);
             }
-            Event::LostConsumer { .. } => self.life(&line.process).lost.push(line.at),
-            Event::ConnectionEnded { name, .. } => self.life(name).lost.push(line.at),
+            Event::LostConsumer { .. } => self.life(&line.process).hear_of_end(line.at),
+            Event::ConnectionEnded { name, reason } => {
+                let life = self.life(name);
+                life.lost.push(line.at);
+                if reason != ledger::CUT_OFF {
+                    life.ended_there.push(line.at);
+                }
+            }
             Event::NotRenewed { id } => {
                 self.life(&line.process).not_renewed.entry(id.clone()).or_default().push(line.at);
             }

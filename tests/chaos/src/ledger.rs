@@ -9,6 +9,9 @@ use std::{
     sync::Arc,
 };
 
+/// The reason of an end that only others saw: they give what the connection held to somebody else, and it goes on.
+pub(crate) const CUT_OFF: &str = "its node was down to another one";
+
 /// One line of a ledger.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Line {

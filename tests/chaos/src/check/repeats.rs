@@ -31,7 +31,7 @@ pub(super) fn check(history: &History) -> (Vec<Finding>, BTreeMap<String, usize>
             }
         }
         if let Some(end) = recorded(task)
-            && let Some(run) = task.runs.iter().find(|run| run.start > end)
+            && let Some(run) = task.runs.iter().find(|run| run.start > end && !was_under_way(history, run, end))
         {
             find(Breach::RanAfterItsEnd, format!("attempt {} began in {} after the end", run.attempt, run.process));
         }
@@ -44,6 +44,12 @@ pub(super) fn check(history: &History) -> (Vec<Finding>, BTreeMap<String, usize>
     (findings, causes)
 }
 
+/// Whether the run's delivery was on its way to it at that time, by a connection that the broker had ended by then.
+fn was_under_way(history: &History, run: &Run, at: Instant) -> bool {
+    let ended = history.processes.get(&run.process).and_then(|life| life.ended_before(run.start));
+    ended.is_some_and(|ended| ended <= at)
+}
+
 /// Each start of an attempt with the one before it.
 fn repeated(task: &Task) -> Vec<(&Run, &Run)> {
     let mut last: BTreeMap<u32, &Run> = BTreeMap::new();
@@ -52,6 +58,10 @@ fn repeated(task: &Task) -> Vec<(&Run, &Run)> {
 
 /// What in the life of the first run explains the second: nothing that happened to others does.
 fn cause(history: &History, task: &Task, first: &Run, second: &Run) -> Option<&'static str> {
+    // The second one may be the one whose message came first, and late.
+    if was_under_way(history, second, first.start) {
+        return Some("connection lost before its delivery came");
+    }
     let life = history.processes.get(&first.process)?;
     let between = |at: &Instant| (first.start..=second.start).contains(at);
     if life.ended.as_ref().is_some_and(between) {
@@ -60,6 +70,9 @@ fn cause(history: &History, task: &Task, first: &Run, second: &Run) -> Option<&'
     let noticed = |at: &Instant| (first.start..=second.start + NOTICING).contains(at);
     if life.lost.iter().any(noticed) {
         return Some("connection lost");
+    }
+    if life.ended_before(first.start).is_some() {
+        return Some("connection lost before its delivery came");
     }
     let id = task.id.as_deref().unwrap_or_default();
     let missed = life.not_renewed.get(id).is_some_and(|times| times.iter().any(noticed));

@@ -142,6 +142,23 @@ fn a_lost_connection_of_the_first_worker_is_a_cause() {
 }
 
 #[test]
+fn what_came_by_a_connection_that_the_broker_had_ended_was_given_to_somebody_else() {
+    let ended = |reason: &str| Event::ConnectionEnded { name: "worker-0.1".into(), reason: reason.into() };
+    let heard = || Event::LostConsumer { error: String::new() };
+    let scene = begun_twice().line(5, "rabbitmq-0", ended("closed"));
+    assert_eq!(scene.line(400, "worker-0.1", heard()).breaches(), NONE);
+    // Not once it has heard of that, nor of a connection that was only cut off from a part of the cluster.
+    let scene = begun_twice().line(5, "rabbitmq-0", ended("closed")).line(7, "worker-0.1", heard());
+    assert_eq!(scene.breaches(), [Breach::DuplicatedWithoutCause]);
+    let scene = begun_twice().line(5, "rabbitmq-0", ended(crate::ledger::CUT_OFF));
+    assert_eq!(scene.breaches(), [Breach::DuplicatedWithoutCause]);
+    // It may begin after another one has ended it, too.
+    let scene = Scene::new().sent(1, "a", QUICK).ran(10, "worker-1.1", "a").start(100, "worker-0.1", "a", 1);
+    let scene = scene.line(5, "rabbitmq-0", ended("closed")).line(400, "worker-0.1", heard());
+    assert_eq!(scene.breaches(), NONE);
+}
+
+#[test]
 fn a_claim_is_lost_by_one_that_missed_its_renewal_and_gave_way() {
     let missed = || Event::NotRenewed { id: "id-a".into() };
     let gave_way = || Event::TakenOver { id: "id-a".into() };

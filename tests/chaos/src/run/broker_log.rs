@@ -1,6 +1,6 @@
 //! What the brokers wrote down: which connection ended when, which the process at its other end may learn much later.
 
-use crate::ledger::Event;
+use crate::ledger::{CUT_OFF, Event};
 use std::collections::BTreeMap;
 
 /// What a log tells, in microseconds since 1970.
@@ -67,7 +67,7 @@ pub(crate) fn ends(logs: &BTreeMap<String, Told>) -> Vec<(u64, Event)> {
     for (at, node) in logs.values().flat_map(|told| &told.downs) {
         let held = logs.get(node).map(|told| told.connections.as_slice()).unwrap_or_default();
         let held = held.iter().filter(|of| of.from <= *at && of.ended.is_none_or(|(ended, _)| ended > *at));
-        ends.extend(held.map(|of| (*at, event(&of.process, "its node was down to another one"))));
+        ends.extend(held.map(|of| (*at, event(&of.process, CUT_OFF))));
     }
     ends
 }
