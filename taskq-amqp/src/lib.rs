@@ -23,3 +23,12 @@ mod topology;
 mod wire;
 
 pub use broker::AmqpBroker;
+
+/// What `cargo xtask bench --micro` measures of the inside. Not for use: a program that is built as usual does not have it.
+#[cfg(taskq_bench)]
+#[doc(hidden)]
+pub mod __bench {
+    pub use crate::bench::*;
+}
+#[cfg(taskq_bench)]
+mod bench;

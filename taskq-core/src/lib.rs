@@ -141,3 +141,12 @@ pub mod __private {
     pub use crate::private::*;
 }
 mod private;
+
+/// What `cargo xtask bench --micro` measures of the inside. Not for use: a program that is built as usual does not have it.
+#[cfg(taskq_bench)]
+#[doc(hidden)]
+pub mod __bench {
+    pub use crate::bench::*;
+}
+#[cfg(taskq_bench)]
+mod bench;

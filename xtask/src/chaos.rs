@@ -1,7 +1,10 @@
 //! `cargo xtask chaos`: builds the chaos test with its processes, and runs it.
 
 use crate::{Result, cargo};
-use std::{env, path::PathBuf, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 /// Passes everything on but `--bug NAME`, which plants a bug in the library first: the run then succeeds if it finds it.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
@@ -26,20 +29,17 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     }
 }
 
-/// A bug is built in a place of its own: nothing of it may be used for anything else.
+/// A bug is built in a place of its own.
 fn target(bug: Option<&str>) -> PathBuf {
-    let shared = env::var_os("CARGO_TARGET_DIR").map_or_else(|| cargo::workspace().join("target"), PathBuf::from);
     match bug {
-        Some(bug) => shared.join("bugs").join(bug),
-        None => shared,
+        Some(bug) => cargo::target().join("bugs").join(bug),
+        None => cargo::target(),
     }
 }
 
-fn environment(bug: Option<&str>, target: &std::path::Path) -> Vec<(&'static str, String)> {
-    let mut environment = vec![("CARGO_TARGET_DIR", target.display().to_string())];
-    if let Some(bug) = bug {
-        let flags = env::var("RUSTFLAGS").unwrap_or_default();
-        environment.push(("RUSTFLAGS", format!("{flags} --cfg taskq_bug=\"{bug}\"").trim().to_owned()));
+fn environment(bug: Option<&str>, target: &Path) -> Vec<(&'static str, String)> {
+    match bug {
+        Some(bug) => cargo::with_cfg(&format!("taskq_bug=\"{bug}\""), target).into(),
+        None => vec![("CARGO_TARGET_DIR", target.display().to_string())],
     }
-    environment
 }

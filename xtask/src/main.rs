@@ -52,7 +52,8 @@ const COMMANDS: &[Command] = &[
                 --quick               a little of everything: shows that it works\n\
                 --only WORK,..        what is measured; --help lists it\n\
                 --rounds N --tasks N  how often, and how much\n\
-                --json FILE --out DIR figures, and pictures of growth",
+                --json FILE --out DIR figures, and pictures of growth\n\
+                --micro [FILTER]      single steps instead, with criterion's options; --test runs each once",
         run: bench::run,
     },
     Command { name: "help", about: "this list", run: help },
