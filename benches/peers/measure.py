@@ -102,6 +102,8 @@ def drain(place, peer, tasks):
     )
     try:
         done = wait_for(lambda: place.done(total), "the first result", lambda: worker.poll())
+        if done >= total:
+            raise RuntimeError(f"{total} tasks were done before the first look: it takes more")
         began, used = time.perf_counter(), cpu(worker.pid)
         wait_for(lambda: place.done(total) >= total, f"{total} results", lambda: place.done(total))
         seconds, used = time.perf_counter() - began, cpu(worker.pid) - used
