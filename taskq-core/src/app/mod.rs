@@ -29,10 +29,10 @@ use crate::{
 use start::Started;
 use std::{
     fmt,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, OnceLock, atomic::AtomicBool},
     time::Duration,
 };
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 /// Everything that producers and workers of one application share. Cheap to clone: clones are the same app.
 ///
@@ -88,6 +88,7 @@ struct Live {
     /// Starting has come as far as the result store: the broker did its part.
     has_broker: AtomicBool,
     embedded: Embedded,
+    cores: OnceLock<Arc<Semaphore>>,
 }
 
 impl App {
@@ -279,6 +280,12 @@ impl App {
 
     pub(crate) fn embedded(&self) -> &Embedded {
         &self.live.embedded
+    }
+
+    /// One permit per plain `fn` that may run at once, in all workers of the app: one of them may end while another begins.
+    pub(crate) fn cores(&self) -> Arc<Semaphore> {
+        let cores = || Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)));
+        self.live.cores.get_or_init(cores).clone()
     }
 
     /// The trace that a submission from here belongs to: the running task's, or the program's own.

@@ -296,7 +296,7 @@ impl Worker {
             store: StoreWatch::default(),
             suspects: Arc::new(Semaphore::new(1)),
             quarantine: Arc::default(),
-            blocking: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from))),
+            blocking: self.app.cores(),
             interrupt: interrupt.clone(),
             name: plan.name.clone(),
             nobody: "".into(),
