@@ -16,7 +16,7 @@ use taskq_faults::{
 
 const CALLERS: u32 = 10_000;
 const BODY: usize = 500;
-const ROUNDS: u32 = 4;
+const ROUNDS: u32 = 6;
 
 #[task]
 async fn measure(bytes: Vec<u8>) -> usize {
