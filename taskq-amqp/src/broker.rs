@@ -28,7 +28,7 @@ const URL_VARIABLE: &str = "TASKQ_AMQP_URL";
 ///     .with_queue(QueueSpec::new("mail"));
 /// ```
 ///
-/// The connections live on two threads of their own, so that the broker outlives the runtime it was first used in, and
+/// The connections live on threads of their own, so that the broker outlives the runtime it was first used in, and
 /// user code that blocks does not stop heartbeats. When the last clone and the last consumer are dropped, the
 /// connections are closed in the background; [`Broker::close`] does it in order.
 ///

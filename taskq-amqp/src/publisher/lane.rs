@@ -355,9 +355,9 @@ impl Lane {
 
 async fn leave(session: &Session, channel: &Channel) {
     // It may be a silent server that would have to answer, while messages wait here whose time runs out.
-    match timeout(LETTING_GO, session.guard(channel.close(200, "no confirmation".into()))).await {
+    match timeout(LETTING_GO, session.guard(channel.close(200, "another channel is used".into()))).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "a silent channel did not close as it should"),
-        Err(_) => tracing::debug!("a silent channel is left to itself"),
+        Ok(Err(error)) => tracing::debug!(%error, "a channel that is used no further did not close as it should"),
+        Err(_) => tracing::debug!("a channel that is used no further is left to itself"),
     }
 }
