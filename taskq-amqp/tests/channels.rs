@@ -92,6 +92,26 @@ async fn an_ack_that_the_server_answers_with_406_costs_no_message_and_the_consum
     .await;
 }
 
+/// As a quorum queue may lose them that elects another leader: the connection holds, and nobody is told of anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_whose_acks_the_server_has_lost_does_not_stall_and_all_comes_that_it_takes_for_unacknowledged() {
+    with_queue("lost-acks", async |queue| {
+        let (line, broker) = behind_line(&queue).await;
+        let mut consumer = consume(&broker, &queue, 10).await;
+        broker.publish_many((0..30).map(|number| to(&queue, number)).collect()).await;
+        let lost = line.add(Rule::lost_acks());
+        take_ten(&mut consumer).await.into_iter().for_each(Delivery::ack);
+        eventually("the acks are lost", async || lost.hits() > 0).await;
+        lost.end();
+        assert_eq!(take_all(&mut consumer, 30).await.len(), 30, "what the server takes for unacknowledged comes again");
+        eventually("there is one consumer", async || operator().await.consumers(&queue).await == 1).await;
+        assert_eq!(line.open(Who::Consumers), 1, "the connection holds");
+        broker.close().await.unwrap();
+        assert_eq!(operator().await.find(&queue).await, Some((0, 0)), "all was acknowledged");
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn publishes_on_a_channel_that_the_server_closes_go_again_and_all_that_is_confirmed_is_there() {
     with_queue("closed-publisher", async |queue| {

@@ -120,12 +120,34 @@ impl Acks {
             if untold < self.batch && self.is_current() {
                 let _ = timeout(GATHER, self.full.notified()).await;
             }
-            let batch = self.ledger().take(!self.is_current());
+            let batch = self.take();
             if let Err(error) = tell(channel, batch).await {
                 tracing::debug!(%error, "settlements were lost with their channel; their messages come again");
                 self.die();
             }
         }
+    }
+
+    /// Whether something was delivered, all of it is settled, and the server was told.
+    pub(super) fn is_at_rest(&self) -> bool {
+        let ledger = self.ledger();
+        ledger.has_delivered() && ledger.untold() == 0 && ledger.unsettled() == 0
+    }
+
+    pub(super) fn settle(&self, tag: u64, settlement: Settlement) {
+        let mut ledger = self.ledger();
+        ledger.settle(tag, settlement);
+        let untold = ledger.untold();
+        drop(ledger);
+        if untold >= self.batch {
+            self.full.notify_one();
+        }
+        self.changed.notify_one();
+    }
+
+    /// What the server is to be told now.
+    pub(super) fn take(&self) -> Batch {
+        self.ledger().take(!self.is_current())
     }
 
     fn counts(&self) -> (usize, u64) {
@@ -166,13 +188,6 @@ impl Settle for Settler {
         if acks.lost.is_cancelled() {
             return;
         }
-        let mut ledger = acks.ledger();
-        ledger.settle(tag, settlement);
-        let untold = ledger.untold();
-        drop(ledger);
-        if untold >= acks.batch {
-            acks.full.notify_one();
-        }
-        acks.changed.notify_one();
+        acks.settle(tag, settlement);
     }
 }

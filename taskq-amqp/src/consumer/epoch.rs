@@ -3,6 +3,7 @@
 use super::{
     Item,
     acks::{Acks, Settler},
+    quiet::Quiet,
 };
 use crate::{delay, session::Session, wire};
 use futures_util::{FutureExt, StreamExt};
@@ -37,6 +38,8 @@ pub(super) enum End {
     Lost(Option<Error>),
     /// The server cancelled the consumer: the queue was deleted, or its node is down.
     Cancelled,
+    /// The server has delivered nothing for some time, though it may have something.
+    Quiet,
     /// Nobody takes deliveries any more.
     Stopped,
 }
@@ -63,6 +66,7 @@ impl Epoch {
         let session = self.session.clone();
         let died = session.died();
         let closed = batches.closed();
+        let mut quiet = Quiet::new();
         tokio::pin!(died, closed);
         loop {
             let received = tokio::select! {
@@ -70,7 +74,9 @@ impl Epoch {
                 () = &mut closed => return End::Stopped,
                 received = self.consumer.next() => received,
                 () = &mut died => return End::Lost(None),
+                () = quiet.lasts(&self.acks) => return End::Quiet,
             };
+            quiet.broken();
             let mut batch = Vec::new();
             let end = self.gather(received, &mut batch);
             // Dropped when nobody takes it any more, which gives it back.

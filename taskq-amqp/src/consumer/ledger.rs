@@ -42,6 +42,10 @@ impl Ledger {
         }
     }
 
+    pub(super) fn has_delivered(&self) -> bool {
+        self.delivered > 0
+    }
+
     /// Deliveries in somebody's hands.
     pub(super) fn unsettled(&self) -> u64 {
         self.delivered - self.settled

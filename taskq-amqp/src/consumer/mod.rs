@@ -4,6 +4,7 @@
 mod acks;
 mod epoch;
 mod ledger;
+mod quiet;
 mod subscription;
 
 use acks::Acks;

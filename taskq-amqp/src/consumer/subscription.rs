@@ -89,6 +89,10 @@ impl Subscription {
                     tracing::warn!(queue = self.queue, error, "lost the consumer; subscribing again");
                     epoch.lose();
                 }
+                Some(End::Quiet) => {
+                    tracing::debug!(queue = self.queue, "nothing was delivered for a while; subscribing again");
+                    self.retire(epoch, false).await;
+                }
                 Some(End::Cancelled) => {
                     tracing::warn!(queue = self.queue, "the broker cancelled the consumer; subscribing again");
                     epoch.acks().doubt();
