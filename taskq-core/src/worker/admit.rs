@@ -5,7 +5,7 @@ use super::{
     patience::Patience,
     process::{Arrival, Processor},
     slot::Slot,
-    standing::{Alone, Standing},
+    standing::{Alone, Ground, Standing},
 };
 use crate::{
     claims::ClaimAnswer,
@@ -53,6 +53,7 @@ impl Processor {
             if let Err(refusal) = Box::pin(permitting).await {
                 return Admission::Refuse(message, Some(def), refusal);
             }
+            standing.looked_up();
             // It may have begun while that was asked.
             if standing.alone.is_none()
                 && self.quarantine.is_on()
@@ -70,6 +71,29 @@ impl Processor {
                 Admission::Refuse(message, Some(def), refusal)
             }
         }
+    }
+
+    /// Whether a run that was admitted may begin after what it has waited for since. If not, its message is to come again.
+    pub(super) async fn may_begin(
+        &self,
+        message: &Message,
+        def: &TaskDef,
+        standing: &mut Standing<'_>,
+        slot: &mut Slot,
+        by: Instant,
+    ) -> bool {
+        // It does not wait for the end of that: it holds what the one that runs alone may need.
+        if standing.alone.is_none() && self.quarantine.is_on() {
+            return false;
+        }
+        if standing.ground() == Ground::Unsure {
+            let permitting = self.permit(message, &def.config, Doubt::None, standing, slot, by);
+            if Box::pin(permitting).await.is_err() {
+                return false;
+            }
+            standing.looked_up();
+        }
+        standing.ground() == Ground::Firm
     }
 
     /// Makes sure that the task neither has run nor is running, if it may have or may be. Waits while the store cannot be

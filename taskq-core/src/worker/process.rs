@@ -123,6 +123,14 @@ impl Processor {
             drop(slot);
             return settling.carry_out(Verdict::GiveBack, Some(standing)).await;
         };
+        let message = ctx.message();
+        if message.track {
+            Box::pin(self.track(message, Step::Running)).await;
+        }
+        if !self.may_begin(message, def, &mut standing, &mut slot, by).await {
+            drop(slot);
+            return settling.carry_out(Verdict::GiveBack, Some(standing)).await;
+        }
         if def.config.ack == Ack::OnReceive {
             settling.ack_now();
         }
@@ -157,9 +165,6 @@ impl Processor {
 
     async fn run(&self, def: &TaskDef, ctx: &TaskContext, source: &Source, standing: &mut Standing<'_>) -> Verdict {
         let message = ctx.message();
-        if message.track {
-            Box::pin(self.track(message, Step::Running)).await;
-        }
         tracing::debug!("task started");
         let queue: &str = &source.queue;
         if self.app.is_observed() {

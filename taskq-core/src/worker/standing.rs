@@ -51,6 +51,17 @@ impl Default for Footing {
     }
 }
 
+/// What the right to begin a run rests on.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Ground {
+    /// It is claimed, or it came by a line that holds, and nobody else can have it.
+    Firm,
+    /// So much time has passed since it was sent that somebody may run a copy of its message.
+    Unsure,
+    /// The line by which it came is lost, and it is not claimed: it comes again.
+    Lost,
+}
+
 /// The room that a suspect has to itself.
 pub(super) struct Alone {
     pub(super) _turn: OwnedSemaphorePermit,
@@ -64,6 +75,8 @@ pub(super) struct Standing<'a> {
     /// Of a run that needs no claim.
     mark: Option<Mark>,
     footing: Footing,
+    /// It was asked whether it may run, though its delivery was in no doubt: nobody had it.
+    is_looked_up: bool,
     /// Held by a suspect, so that no other one runs beside it.
     pub(super) alone: Option<Alone>,
 }
@@ -73,7 +86,7 @@ impl<'a> Standing<'a> {
         let mut bid = Bid::new(RunId::of(message), processor.nobody.clone());
         bid.check = message.check;
         bid.original = !message.republished && !message.check;
-        Standing { processor, bid, claim: None, mark: None, footing, alone: None }
+        Standing { processor, bid, claim: None, mark: None, footing, is_looked_up: false, alone: None }
     }
 
     /// Asks the result store for the right to run; `None` if it keeps no claims, or if there is no store.
@@ -105,6 +118,21 @@ impl<'a> Standing<'a> {
 
     pub(super) fn is_claimed(&self) -> bool {
         self.claim.is_some()
+    }
+
+    /// Nobody else has the run, as far as can be known without a claim.
+    pub(super) fn looked_up(&mut self) {
+        self.is_looked_up = true;
+    }
+
+    /// What the right to begin rests on now.
+    pub(super) fn ground(&self) -> Ground {
+        match () {
+            () if self.is_claimed() => Ground::Firm,
+            () if self.footing.is_lost() => Ground::Lost,
+            () if self.is_looked_up || self.is_trusted() => Ground::Firm,
+            () => Ground::Unsure,
+        }
     }
 
     /// Marks a run that needs no claim. Once it is marked, whoever has a copy of its message does not begin.

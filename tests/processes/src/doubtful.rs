@@ -34,6 +34,20 @@ pub async fn gated_and_failed(ctx: TaskContext, gate: String) -> Result<u32, io:
     Err(io::Error::other("never"))
 }
 
+/// The same on a thread of its own, of which there are as many as cores.
+///
+/// # Errors
+/// The ledger cannot be written.
+#[task]
+pub fn gated_plain(ctx: TaskContext, gate: String) -> Result<u32, io::Error> {
+    note("start", &ctx)?;
+    while !Path::new(&gate).exists() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    note("end", &ctx)?;
+    Ok(std::process::id())
+}
+
 /// Holds up the thread that it runs on.
 ///
 /// # Errors

@@ -8,11 +8,11 @@ use std::time::Duration;
 use support::{Servers, gate::Gate, ledger::Ledger, signal, unique};
 use taskq::prelude::*;
 use taskq_faults::{
-    proxy::{Line, Proxy, Rule, Who},
+    proxy::{Door, Line, Proxy, Rule, Who},
     wait::{PATIENCE, ended, eventually},
 };
 use taskq_process_tests::{
-    doubtful::{gated, gated_and_failed, gated_and_retried},
+    doubtful::{gated, gated_and_failed, gated_and_retried, gated_plain},
     nap,
 };
 use tokio::process::Child;
@@ -53,6 +53,39 @@ async fn of_two_workers_the_one_whose_line_is_cut_keeps_a_run_or_breaks_it_off()
 async fn a_worker_whose_line_is_cut_and_that_claims_too_late_breaks_its_runs_off() {
     let moved = cut_one_of_two(Duration::from_millis(400)).await;
     assert!(moved > 0, "none was taken over");
+}
+
+/// Between its delivery and its beginning a run may wait for long, and lose its line meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plain_function_that_waits_for_a_core_does_not_begin_where_its_line_was_cut() {
+    let (queue, servers, ledger, gate) = (unique("cut-waiting"), Servers::shared(), Ledger::new(), Gate::closed());
+    let line = Proxy::amqp(&servers.amqp).unwrap();
+    let app = servers.app(&queue);
+    app.startup().await.unwrap();
+    let cut_off = servers.clone().with_amqp(line.url()).worker(&queue, &ledger, &["--concurrency", "50"]);
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let running = app.kiq_many((0..cores).map(|_| gated_plain(gate.path()))).await.unwrap();
+    eventually("all cores are taken", async || ledger.history().running() == cores).await;
+    let waiting = gated_plain.kiq(gate.path()).on(&app).await.unwrap();
+    eventually("it has come", async || app.broker().inspect(&queue).await.unwrap().ready == 0).await;
+    // Behind it, so that it waits for its core by now.
+    let behind = nap.kiq(0).on(&app).await.unwrap();
+    assert!(behind.wait_result().timeout(PATIENCE).await.unwrap().is_ok());
+    line.door(Door::Drop);
+    line.cut(Who::All);
+    let other = servers.worker(&queue, &ledger, &["--concurrency", "50"]);
+    eventually("it runs elsewhere", async || ledger.history().of(waiting.id()).running() == 1).await;
+    gate.open();
+    for handle in running.iter().chain([&waiting]) {
+        assert!(handle.wait_result().timeout(PATIENCE).await.unwrap().is_ok());
+    }
+    line.heal();
+    for worker in [cut_off, other] {
+        nothing_is_left_after(worker, &app, &queue).await;
+    }
+    let of_task = ledger.history().of(waiting.id());
+    assert_eq!(of_task.count("start"), 1, "it began where it had no right to\n{of_task}");
+    servers.delete(&queue).await;
 }
 
 /// What the one that is cut off says to Redis takes so long; gives how many runs the other one took over.
