@@ -17,6 +17,10 @@ const LEASE_AT_RISK: Duration = Duration::from_secs(2);
 /// How long a run may go on beside the next one: the lease of a claim, and the time to hear of its loss.
 const BESIDE: Duration = Duration::from_secs(5);
 
+/// A run whose claim the store granted before it took the record of the end begins so much later at most: both wait for it, where it
+/// stands still, and are answered at once.
+const GRANTED_BEFORE: Duration = Duration::from_millis(100);
+
 pub(super) fn check(history: &History) -> (Vec<Finding>, BTreeMap<String, usize>) {
     let (mut findings, mut causes) = (Vec::new(), BTreeMap::new());
     let calm_until = history.phases.get(&Phase::Faults).copied().unwrap_or_default();
@@ -31,7 +35,8 @@ pub(super) fn check(history: &History) -> (Vec<Finding>, BTreeMap<String, usize>
             }
         }
         if let Some(end) = recorded(task)
-            && let Some(run) = task.runs.iter().find(|run| run.start > end && !was_under_way(history, run, end))
+            && let Some(run) =
+                task.runs.iter().find(|run| run.start > end + GRANTED_BEFORE && !was_under_way(history, run, end))
         {
             find(Breach::RanAfterItsEnd, format!("attempt {} began in {} after the end", run.attempt, run.process));
         }

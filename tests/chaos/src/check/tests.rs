@@ -179,9 +179,11 @@ fn a_second_start_before_the_first_fault_has_no_excuse() {
 
 #[test]
 fn nothing_runs_after_its_end_was_recorded_whatever_happened_to_the_worker() {
-    let scene = Scene::new().sent(1, "a", QUICK).ran(10, "worker-0.1", "a").ran(100, "worker-1.1", "a");
-    let scene = scene.line(50, "chaos", Event::Kill { name: "worker-0.1".into() });
-    assert_eq!(scene.breaches(), [Breach::RanAfterItsEnd]);
+    let killed = || Event::Kill { name: "worker-0.1".into() };
+    let ran_again = |at| Scene::new().sent(1, "a", QUICK).ran(10, "worker-0.1", "a").ran(at, "worker-1.1", "a");
+    assert_eq!(ran_again(200).line(50, "chaos", killed()).breaches(), [Breach::RanAfterItsEnd]);
+    // Just after its end it may: the store had granted the claim before it took the record.
+    assert_eq!(ran_again(60).line(50, "chaos", killed()).breaches(), NONE);
     // A retry is no end: its acknowledgement may be lost.
     let scene = Scene::new().sent(1, "a", plan(Kind::Flaky { failures: 1 })).start(10, "worker-0.1", "a", 1);
     let scene = scene.end(20, "worker-0.1", "a", 1, How::Failed).settled(21, "worker-0.1", "a", 1, Decision::Retry);
