@@ -13,6 +13,7 @@ mod delay;
 mod dial;
 mod engine;
 mod error;
+mod hearing;
 mod levels;
 mod link;
 mod publisher;

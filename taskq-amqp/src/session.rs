@@ -1,5 +1,6 @@
 //! One connection from its handshake to its end. A session has a number, and nothing of one session is used in another.
 
+use crate::hearing::Hearing;
 use futures_util::{Stream, StreamExt};
 use lapin::{
     Channel, Connection, ConnectionState, ErrorKind, Event, options::BasicQosOptions, protocol::AMQPErrorKind,
@@ -9,7 +10,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -47,9 +48,7 @@ pub(crate) struct Session {
     connection: Connection,
     line: watch::Sender<Line>,
     is_probed: AtomicBool,
-    began: Instant,
-    /// When the last question was asked that the server has answered, in milliseconds after that.
-    heard: AtomicU64,
+    hearing: Hearing,
 }
 
 impl Session {
@@ -60,8 +59,7 @@ impl Session {
             connection,
             line: watch::Sender::new(Line::Open),
             is_probed: AtomicBool::new(false),
-            began: Instant::now(),
-            heard: AtomicU64::new(0),
+            hearing: Hearing::new(),
         }
     }
 
@@ -140,16 +138,16 @@ impl Session {
 
     /// What comes now was sent by the server after this instant: it is behind the answer to a question that was asked then.
     pub(crate) fn heard(&self) -> Instant {
-        self.began + Duration::from_millis(self.heard.load(Ordering::Acquire))
+        self.hearing.since()
     }
 
     /// Asks the server something again and again: by its answers it is known how long what comes may have waited on the line.
     pub(crate) async fn keep_asking(&self) -> Infallible {
         loop {
-            let asked = self.began.elapsed();
+            let asked = Instant::now();
             match self.guard(self.channel()).await {
                 Ok(channel) => {
-                    self.hear(asked);
+                    self.hearing.answered(asked);
                     self.ask_on(&channel).await;
                 }
                 Err(error) => {
@@ -163,18 +161,14 @@ impl Session {
     async fn ask_on(&self, channel: &Channel) {
         loop {
             sleep(QUESTIONS).await;
-            let asked = self.began.elapsed();
+            let asked = Instant::now();
             // Sets what is set already: nothing else costs the server as little.
             if let Err(error) = self.guard(channel.basic_qos(0, BasicQosOptions::default())).await {
                 tracing::debug!(address = self.address, %error, "the broker does not say how the line is");
                 return;
             }
-            self.hear(asked);
+            self.hearing.answered(asked);
         }
-    }
-
-    fn hear(&self, asked: Duration) {
-        self.heard.store(u64::try_from(asked.as_millis()).unwrap_or_default(), Ordering::Release);
     }
 
     /// Passes on what happens to the connection, until it is dead.
