@@ -147,6 +147,7 @@ macro_rules! __results_cases {
                 the_first_record_of_a_round_wins_and_is_returned
                 a_higher_round_replaces_a_lower_one
                 a_lower_round_is_not_taken
+                what_is_stored_together_fares_as_it_would_alone
                 of_many_that_store_at_once_exactly_one_wins
                 every_kind_of_end_comes_back_whole
                 an_empty_value_and_one_of_a_mebibyte_come_back_whole

@@ -30,6 +30,10 @@ enum Fault {
     ConcealsTheFirst,
     /// Every record is of round 0.
     ForgetsRounds,
+    /// Of many that are stored together the first is left out.
+    LosesOneOfMany,
+    /// Answers to many come in another order.
+    MixesAnswers,
     /// Ids that differ in case alone are one.
     MixesIds,
     /// A wait ends before anything is stored.
@@ -120,6 +124,23 @@ impl ResultBackend for Broken {
         Box::pin(async move {
             let before = self.results.store(&self.id(id), &self.spoiled(record.clone()), self.ttl(ttl)).await?;
             Ok(before.filter(|_| !self.is(Fault::ConcealsTheFirst)))
+        })
+    }
+
+    fn store_many<'a>(
+        &'a self,
+        records: &'a [(TaskId, ResultRecord, Duration)],
+    ) -> BoxFuture<'a, Vec<Result<Option<ResultRecord>, ResultError>>> {
+        Box::pin(async move {
+            let mut answers = Vec::new();
+            for (number, (id, record, ttl)) in records.iter().enumerate() {
+                let is_lost = self.is(Fault::LosesOneOfMany) && number == 0;
+                answers.push(if is_lost { Ok(None) } else { self.store(id, record, *ttl).await });
+            }
+            if self.is(Fault::MixesAnswers) {
+                answers.reverse();
+            }
+            answers
         })
     }
 
@@ -247,6 +268,10 @@ const NOTICED: &[(&str, &[Fault])] = &[
     ("store::the_first_record_of_a_round_wins_and_is_returned", &[Fault::ConcealsTheFirst]),
     ("store::a_higher_round_replaces_a_lower_one", &[Fault::ForgetsRounds]),
     ("store::a_lower_round_is_not_taken", &[Fault::ConcealsTheFirst]),
+    (
+        "store::what_is_stored_together_fares_as_it_would_alone",
+        &[Fault::ConcealsTheFirst, Fault::MixesAnswers, Fault::LosesOneOfMany],
+    ),
     ("store::of_many_that_store_at_once_exactly_one_wins", &[Fault::ConcealsTheFirst]),
     ("store::every_kind_of_end_comes_back_whole", &[Fault::ForgetsCauses, Fault::NeverEndsWaits]),
     ("store::an_empty_value_and_one_of_a_mebibyte_come_back_whole", &[Fault::CutsValues]),

@@ -8,6 +8,7 @@ use crate::{
     record::ResultRecord,
     status::Step,
 };
+use futures_util::future::join_all;
 use std::{sync::Arc, time::Duration};
 
 /// Keeps how tasks ended, for a time, and wakes those who wait. Object-safe; a result backend of one's own implements
@@ -144,6 +145,40 @@ pub trait ResultBackend: Send + Sync + 'static {
         record: &'a ResultRecord,
         ttl: Duration,
     ) -> BoxFuture<'a, Result<Option<ResultRecord>, ResultError>>;
+
+    /// Whether a worker hands over together, by [`ResultBackend::store_many`], what its runs come to while the store is
+    /// busy: where a way to the store and back costs more than what is kept. By default it does not.
+    ///
+    /// ```
+    /// use taskq::{InMemoryResults, ResultBackend};
+    /// assert!(!InMemoryResults::new().stores_together()); // there is no way to go
+    /// ```
+    fn stores_together(&self) -> bool {
+        false
+    }
+
+    /// Keeps each of these records for its time, as [`ResultBackend::store`] does, and resolves to what that would have
+    /// resolved to, in the same order. By default they are stored at the same time, one by one.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> taskq::Result<()> {
+    /// # use std::time::Duration;
+    /// # use taskq::{End, InMemoryResults, ResultBackend, ResultRecord, TaskId};
+    /// let (results, day) = (InMemoryResults::new(), Duration::from_secs(86_400));
+    /// let records: Vec<_> =
+    ///     ["order-17", "order-18"].map(|id| (TaskId::from(id), ResultRecord::new(End::Expired, "mail.send"), day)).into();
+    /// let kept = results.store_many(&records).await;
+    /// assert!(kept.iter().all(|kept| matches!(kept, Ok(None))));
+    /// assert!(results.fetch(&TaskId::from("order-18")).await?.is_some());
+    /// # Ok(()) }
+    /// ```
+    fn store_many<'a>(
+        &'a self,
+        records: &'a [(TaskId, ResultRecord, Duration)],
+    ) -> BoxFuture<'a, Vec<Result<Option<ResultRecord>, ResultError>>> {
+        Box::pin(join_all(records.iter().map(|(id, record, ttl)| self.store(id, record, *ttl))))
+    }
 
     /// Resolves to the record under `id`, of whatever round, if there is one. Cancel safe.
     ///
@@ -357,6 +392,15 @@ impl<R: ResultBackend + ?Sized> ResultBackend for Arc<R> {
         ttl: Duration,
     ) -> BoxFuture<'a, Result<Option<ResultRecord>, ResultError>> {
         (**self).store(id, record, ttl)
+    }
+    fn stores_together(&self) -> bool {
+        (**self).stores_together()
+    }
+    fn store_many<'a>(
+        &'a self,
+        records: &'a [(TaskId, ResultRecord, Duration)],
+    ) -> BoxFuture<'a, Vec<Result<Option<ResultRecord>, ResultError>>> {
+        (**self).store_many(records)
     }
     fn fetch<'a>(&'a self, id: &'a TaskId) -> BoxFuture<'a, Result<Option<ResultRecord>, ResultError>> {
         (**self).fetch(id)

@@ -1,4 +1,4 @@
-//! First ends of tasks, written together: whatever has come while one group was on its way is the next group.
+//! Records that are stored together: one way to the server and back for many first ends of tasks.
 
 use crate::{
     link::COMMAND_LIMIT,
@@ -6,117 +6,108 @@ use crate::{
     operations::{self, millis},
     trouble::Trouble,
 };
+use futures_util::future::join_all;
 use redis::{FromRedisValue, RedisResult, Value};
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
-use taskq_core::TaskId;
-use tokio::sync::{Notify, oneshot};
+use std::{sync::Arc, time::Duration};
+use taskq_core::{ResultError, ResultRecord, TaskId};
 
-/// So many records, or bytes of them, are one group at most.
-const RECORDS: usize = 256;
+/// So many bytes of records go together at most.
 const BYTES: usize = 4 * 1024 * 1024;
 
-#[derive(Default)]
-pub(crate) struct Group {
-    waiting: Mutex<VecDeque<Entry>>,
-    wanted: Notify,
+/// A record to be stored.
+pub(crate) struct Entry {
+    pub(crate) id: TaskId,
+    pub(crate) round: u32,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) ttl: Duration,
 }
 
-struct Entry {
-    id: TaskId,
-    record: Vec<u8>,
-    ttl: Duration,
-    written: oneshot::Sender<Written>,
-}
+/// What storing gives: an earlier record, if there is one.
+pub(crate) type Earlier = Result<Option<ResultRecord>, ResultError>;
 
 /// What became of a record.
-pub(crate) enum Written {
+enum Written {
     Kept,
     /// Something is in its place, or the server does not take this one: to be looked at alone.
-    Otherwise(Vec<u8>),
+    Otherwise,
     Failed(Trouble),
 }
 
-impl Group {
-    /// Writes a record where none is.
-    pub(crate) async fn write(&self, id: TaskId, record: Vec<u8>, ttl: Duration) -> Written {
-        let (written, hears) = oneshot::channel();
-        self.waiting().push_back(Entry { id, record, ttl, written });
-        self.wanted.notify_one();
-        hears.await.unwrap_or_else(|_| Written::Failed(Trouble::closed()))
+/// Stores all of them; gives what became of each, in their order.
+pub(crate) async fn store(shared: Arc<Shared>, entries: Vec<Entry>) -> Vec<Earlier> {
+    // In a cluster every task may be in another slot, and a later round may have to replace a record.
+    if shared.link.address().is_cluster() || entries.iter().any(|entry| entry.round > 0) {
+        return join_all(entries.iter().map(|entry| store_alone(&shared, entry))).await;
     }
-
-    fn waiting(&self) -> std::sync::MutexGuard<'_, VecDeque<Entry>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    let mut outcomes = Vec::with_capacity(entries.len());
+    let mut rest = entries.as_slice();
+    while !rest.is_empty() {
+        let (group, others) = rest.split_at(first_group(rest));
+        let written = write(&shared, group).await;
+        outcomes
+            .extend(join_all(group.iter().zip(written).map(|(entry, written)| ended(&shared, entry, written))).await);
+        rest = others;
     }
+    outcomes
+}
 
-    async fn next(&self) -> Vec<Entry> {
-        loop {
-            let entries = self.take();
-            if !entries.is_empty() {
-                return entries;
-            }
-            self.wanted.notified().await;
-        }
-    }
+async fn store_alone(shared: &Shared, entry: &Entry) -> Earlier {
+    operations::store(shared, &entry.id, entry.round, &entry.bytes, entry.ttl).await
+}
 
-    fn take(&self) -> Vec<Entry> {
-        let mut waiting = self.waiting();
-        let mut bytes = 0;
-        let fits = |entry: &&Entry| {
-            bytes += entry.record.len();
-            bytes <= BYTES
-        };
-        // One that is larger than a group is a group.
-        let count = waiting.iter().take(RECORDS).take_while(fits).count().max(1).min(waiting.len());
-        waiting.drain(..count).collect()
+async fn ended(shared: &Shared, entry: &Entry, written: Written) -> Earlier {
+    match written {
+        Written::Kept => Ok(None),
+        Written::Otherwise => store_alone(shared, entry).await,
+        Written::Failed(trouble) => Err(shared.error(trouble)),
     }
 }
 
-/// Writes group after group, for as long as the backend lives.
-pub(crate) async fn write_groups(shared: Arc<Shared>) {
-    loop {
-        let entries = shared.group.next().await;
-        let mut commands = redis::Pipeline::with_capacity(2 * entries.len());
-        commands.ignore_errors();
-        for entry in &entries {
-            let set = commands.cmd("SET").arg(shared.keys.record(&entry.id)).arg(&entry.record);
-            set.arg("NX").arg("PX").arg(millis(entry.ttl));
-            commands.cmd("SMEMBERS").arg(shared.keys.waiters(&entry.id));
-        }
-        match shared.link.ask::<Vec<RedisResult<Value>>>(&commands, Some(COMMAND_LIMIT)).await {
-            Ok(replies) => tell_all(&shared, entries, replies),
-            Err(trouble) => entries.into_iter().for_each(|entry| tell(entry.written, Written::Failed(trouble.clone()))),
-        }
+/// How many go together. One that is larger than a group is a group.
+fn first_group(entries: &[Entry]) -> usize {
+    let mut bytes = 0;
+    let fits = |entry: &&Entry| {
+        bytes += entry.bytes.len();
+        bytes <= BYTES
+    };
+    entries.iter().take_while(fits).count().max(1)
+}
+
+/// Writes records where none are.
+async fn write(shared: &Arc<Shared>, entries: &[Entry]) -> Vec<Written> {
+    let mut commands = redis::Pipeline::with_capacity(2 * entries.len());
+    commands.ignore_errors();
+    for entry in entries {
+        let set = commands.cmd("SET").arg(shared.keys.record(&entry.id)).arg(&entry.bytes);
+        set.arg("NX").arg("PX").arg(millis(entry.ttl));
+        commands.cmd("SMEMBERS").arg(shared.keys.waiters(&entry.id));
+    }
+    match shared.link.ask::<Vec<RedisResult<Value>>>(&commands, Some(COMMAND_LIMIT)).await {
+        Ok(replies) => read(shared, entries, replies),
+        Err(trouble) => entries.iter().map(|_| Written::Failed(trouble.clone())).collect(),
     }
 }
 
-fn tell_all(shared: &Arc<Shared>, entries: Vec<Entry>, replies: Vec<RedisResult<Value>>) {
+fn read(shared: &Arc<Shared>, entries: &[Entry], replies: Vec<RedisResult<Value>>) -> Vec<Written> {
     let mut replies = replies.into_iter();
     let mut waited_for = Vec::new();
+    let mut written = Vec::with_capacity(entries.len());
     for entry in entries {
-        match (replies.next(), replies.next()) {
+        written.push(match (replies.next(), replies.next()) {
             (Some(Ok(Value::Okay)), Some(Ok(waiters))) => {
                 let waiters = Vec::<String>::from_redis_value(waiters).unwrap_or_default();
                 if !waiters.is_empty() {
-                    waited_for.push((entry.id, waiters));
+                    waited_for.push((entry.id.clone(), waiters));
                 }
-                tell(entry.written, Written::Kept);
+                Written::Kept
             }
-            _ => tell(entry.written, Written::Otherwise(entry.record)),
-        }
+            _ => Written::Otherwise,
+        });
     }
     if !waited_for.is_empty() {
         let shared = shared.clone();
-        // The next group does not wait for it.
+        // The acks do not wait for it.
         drop(tokio::spawn(async move { operations::wake(&shared, &waited_for).await }));
     }
-}
-
-fn tell(written: oneshot::Sender<Written>, what: Written) {
-    // Whoever stored it may not wait for that.
-    let _ = written.send(what);
+    written
 }

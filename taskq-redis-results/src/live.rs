@@ -4,7 +4,7 @@
 use crate::{
     address::Address,
     follow::follow,
-    group::{self, Group, Written},
+    group::{self, Earlier, Entry},
     keys::Keys,
     link::Link,
     marks::Marks,
@@ -13,7 +13,7 @@ use crate::{
     trouble::Trouble,
     waiters::{Seen, Waiters},
 };
-use std::{io, sync::Arc, time::Duration};
+use std::{io, sync::Arc};
 use taskq_core::{ResultError, ResultRecord, TaskId};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::task::AbortOnDropHandle;
@@ -24,7 +24,6 @@ pub(crate) struct Shared {
     pub(crate) keys: Keys,
     pub(crate) waiters: Waiters,
     pub(crate) marks: Marks,
-    pub(crate) group: Group,
     pub(crate) subscription: Subscription,
     /// The name of this process among those who wait.
     pub(crate) process: String,
@@ -54,13 +53,11 @@ impl Live {
             keys,
             waiters: Waiters::default(),
             marks: Marks::default(),
-            group: Group::default(),
             subscription: Subscription::default(),
             process: uuid::Uuid::now_v7().simple().to_string(),
         });
         let handle = runtime.handle().clone();
         handle.spawn(subscription::listen(shared.clone()));
-        handle.spawn(group::write_groups(shared.clone()));
         Ok(Live { shared, runtime: Some(runtime), handle })
     }
 
@@ -97,22 +94,16 @@ impl Live {
     }
 
     /// Stores a record. Once begun it goes on when the future is dropped.
-    pub(crate) async fn store(
-        &self,
-        id: TaskId,
-        round: u32,
-        mut ours: Vec<u8>,
-        ttl: Duration,
-    ) -> Result<Option<ResultRecord>, ResultError> {
-        // In a cluster every task may be in another slot.
-        if round == 0 && !self.shared.link.address().is_cluster() {
-            ours = match self.shared.group.write(id.clone(), ours, ttl).await {
-                Written::Kept => return Ok(None),
-                Written::Otherwise(ours) => ours,
-                Written::Failed(trouble) => return Err(self.shared.error(trouble)),
-            };
-        }
-        self.run_to_end(move |shared| async move { operations::store(&shared, &id, round, ours, ttl).await }).await
+    pub(crate) async fn store(&self, entry: Entry) -> Earlier {
+        let Entry { id, round, bytes, ttl } = entry;
+        self.run_to_end(move |shared| async move { operations::store(&shared, &id, round, &bytes, ttl).await }).await
+    }
+
+    /// The same for many.
+    pub(crate) async fn store_many(&self, entries: Vec<Entry>) -> Vec<Earlier> {
+        let count = entries.len();
+        let storing = self.run_to_end(move |shared| async move { Ok(group::store(shared, entries).await) });
+        storing.await.unwrap_or_else(|_| (0..count).map(|_| Err(self.shared.error(Trouble::closed()))).collect())
     }
 
     pub(crate) async fn wait(&self, id: &TaskId, round: u32) -> Result<ResultRecord, ResultError> {

@@ -26,12 +26,12 @@ pub(crate) async fn store(
     shared: &Shared,
     id: &TaskId,
     round: u32,
-    ours: Vec<u8>,
+    ours: &[u8],
     ttl: Duration,
 ) -> Result<Option<ResultRecord>, ResultError> {
     let mut lower = None;
     loop {
-        let (kept, waiters) = put(shared, id, &ours, lower.as_deref(), ttl).await.map_err(|t| shared.error(t))?;
+        let (kept, waiters) = put(shared, id, ours, lower.as_deref(), ttl).await.map_err(|t| shared.error(t))?;
         if kept {
             wake(shared, &[(id.clone(), waiters)]).await;
             return Ok(None);

@@ -3,6 +3,7 @@
 use crate::{
     address::Address,
     claims,
+    group::Entry,
     keys::Keys,
     live::{Live, Shared},
     marks, operations,
@@ -158,8 +159,25 @@ impl ResultBackend for RedisResults {
         record: &'a ResultRecord,
         ttl: Duration,
     ) -> BoxFuture<'a, Result<Option<ResultRecord>, ResultError>> {
-        let (id, round) = (id.clone(), record.round);
-        Box::pin(async move { self.live()?.store(id, round, record.encode(), ttl).await })
+        Box::pin(async move { self.live()?.store(entry(id, record, ttl)).await })
+    }
+
+    fn stores_together(&self) -> bool {
+        true
+    }
+
+    /// Once begun, storing goes on when the future is dropped.
+    fn store_many<'a>(
+        &'a self,
+        records: &'a [(TaskId, ResultRecord, Duration)],
+    ) -> BoxFuture<'a, Vec<Result<Option<ResultRecord>, ResultError>>> {
+        Box::pin(async move {
+            let entries = records.iter().map(|(id, record, ttl)| entry(id, record, *ttl)).collect();
+            match self.live() {
+                Ok(live) => live.store_many(entries).await,
+                Err(_) => records.iter().map(|_| self.live().map(|_| None)).collect(),
+            }
+        })
     }
 
     fn fetch<'a>(&'a self, id: &'a TaskId) -> BoxFuture<'a, Result<Option<ResultRecord>, ResultError>> {
@@ -233,6 +251,10 @@ impl ResultBackend for RedisResults {
             }
         })
     }
+}
+
+fn entry(id: &TaskId, record: &ResultRecord, ttl: Duration) -> Entry {
+    Entry { id: id.clone(), round: record.round, bytes: record.encode(), ttl }
 }
 
 impl fmt::Debug for RedisResults {

@@ -75,6 +75,40 @@ pub(crate) async fn a_lower_round_is_not_taken(harness: &impl ResultsHarness) ->
     Ok(())
 }
 
+/// Of records that are stored together each is kept or not as if it had come alone, those of one id in their order, and the
+/// answers are in the order of the records.
+pub(crate) async fn what_is_stored_together_fares_as_it_would_alone(harness: &impl ResultsHarness) -> CaseResult {
+    let (one, other) = (harness.connect().await, harness.connect().await);
+    ensure!(one.store_many(&[]).await.is_empty(), "an answer to nothing");
+    let (taken, twice, replaced) = (TaskId::new(), TaskId::new(), TaskId::new());
+    kept(&other, &taken, &of_round(1, "taken")).await?;
+    kept(&other, &replaced, &of_round(0, "older")).await?;
+    let mut records: Vec<_> = (0..300).map(|_| (TaskId::new(), done("free"), TTL)).collect();
+    records.insert(10, (taken.clone(), of_round(0, "late"), TTL));
+    records.insert(20, (twice.clone(), of_round(0, "first"), TTL));
+    records.insert(30, (replaced.clone(), of_round(1, "newer"), TTL));
+    records.insert(40, (twice.clone(), of_round(0, "second"), TTL));
+    let answers: Vec<_> = one.store_many(&records).await.into_iter().collect::<Result<_, _>>()?;
+    ensure_eq!(answers.len(), records.len());
+    for (at, answer) in answers.into_iter().enumerate() {
+        let earlier = match at {
+            10 => Some(of_round(1, "taken")),
+            40 => Some(of_round(0, "first")),
+            _ => None,
+        };
+        ensure_eq!(answer, earlier);
+    }
+    for (id, record) in
+        [(&taken, of_round(1, "taken")), (&twice, of_round(0, "first")), (&replaced, of_round(1, "newer"))]
+    {
+        ensure_eq!(fetched(&other, id).await?, Some(record));
+    }
+    for (id, record, _) in records.iter().filter(|(id, ..)| ![&taken, &twice, &replaced].contains(&id)) {
+        ensure_eq!(fetched(&other, id).await?, Some(record.clone()));
+    }
+    Ok(())
+}
+
 /// Many ends of one round at once: one is kept, and all others learn which.
 pub(crate) async fn of_many_that_store_at_once_exactly_one_wins(harness: &impl ResultsHarness) -> CaseResult {
     let (one, other) = (harness.connect().await, harness.connect().await);

@@ -9,6 +9,7 @@
 mod admit;
 mod doubt;
 mod embedded;
+mod ending;
 mod execute;
 #[cfg(feature = "worker-main")]
 #[doc(hidden)]
@@ -40,6 +41,7 @@ use crate::{
     queue::QueueKind,
     span::IntoSpan,
 };
+use ending::Endings;
 use process::Processor;
 use std::{future::Future, sync::Arc, time::Duration};
 use store::StoreWatch;
@@ -289,8 +291,11 @@ impl Worker {
         let _interrupt_on_drop = interrupt.clone().drop_guard();
         let stop = stop.child_token();
         let _stop_on_drop = stop.clone().drop_guard();
+        let (runs, loops) = (TaskTracker::new(), TaskTracker::new());
+        let results = self.app.results().filter(|results| results.stores_together());
         let processor = Arc::new(Processor {
             app: self.app.clone(),
+            endings: results.map(|results| Endings::new(results.clone(), runs.clone())),
             task_timeout: self.task_timeout,
             running: Arc::default(),
             store: StoreWatch::default(),
@@ -301,7 +306,6 @@ impl Worker {
             name: plan.name.clone(),
             nobody: "".into(),
         });
-        let (runs, loops) = (TaskTracker::new(), TaskTracker::new());
         for queue in &plan.queues {
             let consumer = self.consume(queue).await?;
             let receiver = receive::Receiver::new(consumer, queue, processor.clone(), runs.clone());

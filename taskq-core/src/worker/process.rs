@@ -3,6 +3,7 @@
 use super::{
     admit::Admission,
     doubt::Doubt,
+    ending::Endings,
     quarantine::Quarantine,
     running::{Running, Seat},
     settle::{Settling, Subject},
@@ -48,6 +49,8 @@ pub(super) struct Processor {
     pub(super) task_timeout: Duration,
     pub(super) running: Arc<Running>,
     pub(super) store: StoreWatch,
+    /// For ends that are stored together, where the store takes them so.
+    pub(super) endings: Option<Endings>,
     /// One permit in all: for a run that may end its process.
     pub(super) suspects: Arc<Semaphore>,
     /// For one that has one more chance.

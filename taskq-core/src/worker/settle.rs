@@ -3,6 +3,7 @@
 //! Nothing before an ack is fire-and-forget. What fails is tried again; what keeps failing gives the delivery back.
 
 use super::{
+    ending::{Endings, ToSettle},
     patience::Patience,
     process::{Processor, Source},
     running::Seat,
@@ -77,7 +78,7 @@ enum Rest {
 }
 
 /// What became of a record.
-enum Stored {
+pub(super) enum Stored {
     Kept,
     /// There is one of this round already.
     Earlier(Box<ResultRecord>),
@@ -86,15 +87,20 @@ enum Stored {
 
 /// One delivery on its way to its settlement.
 pub(super) struct Settling<'a> {
-    processor: &'a Processor,
-    source: &'a Source,
-    subject: Subject<'a>,
-    seat: Seat,
-    began: UnixMillis,
+    pub(super) processor: &'a Arc<Processor>,
+    pub(super) source: &'a Arc<Source>,
+    pub(super) subject: Subject<'a>,
+    pub(super) seat: Seat,
+    pub(super) began: UnixMillis,
 }
 
 impl<'a> Settling<'a> {
-    pub(super) fn new(processor: &'a Processor, source: &'a Source, subject: Subject<'a>, seat: Seat) -> Self {
+    pub(super) fn new(
+        processor: &'a Arc<Processor>,
+        source: &'a Arc<Source>,
+        subject: Subject<'a>,
+        seat: Seat,
+    ) -> Self {
         Settling { processor, source, subject, seat, began: UnixMillis::now() }
     }
 
@@ -113,12 +119,50 @@ impl<'a> Settling<'a> {
         if cfg!(taskq_bug = "ack_before_result") && !matches!(verdict, Verdict::GiveBack) {
             self.seat.ack_first();
         }
+        if let Some(endings) = self.endings_for(&verdict, standing.as_ref()) {
+            return self.hand_over(endings, verdict, standing);
+        }
         let note = note_of(&verdict, standing.as_ref());
         let settlement = match self.finish_at_once(verdict).await {
             Ok(()) => Settlement::Ack,
             // Few come so far, and the others have no room for it.
             Err(rest) => Box::pin(self.carry_out_at_length(rest, &mut standing)).await,
         };
+        self.conclude(settlement, note, standing).await;
+    }
+
+    /// Where an end is handed over that nothing follows and nothing came before, if its store takes many together.
+    fn endings_for(&self, verdict: &Verdict, standing: Option<&Standing<'_>>) -> Option<&'a Endings> {
+        let is_plain = match verdict {
+            Verdict::Finish(End::Failed(_)) => false,
+            Verdict::Finish(_) => standing.is_some_and(Standing::is_plain) && self.is_stored(),
+            _ => false,
+        };
+        self.processor.endings.as_ref().filter(|_| is_plain && !self.processor.store.is_away())
+    }
+
+    fn hand_over(self, endings: &Endings, verdict: Verdict, standing: Option<Standing<'_>>) {
+        let (Verdict::Finish(end), Some(footing)) = (verdict, standing.map(Standing::into_footing)) else { return };
+        let (record, ttl) = (self.record(end), self.result_ttl());
+        let Settling { processor, source, subject: Subject::Task(message, _), seat, began } = self else { return };
+        let keep = (message.id.clone(), record, ttl);
+        let (processor, source) = (processor.clone(), source.clone());
+        endings.hand_over(ToSettle { processor, source, message, seat, began, footing }, keep);
+    }
+
+    /// What is left to do about an end that was handed over.
+    pub(super) async fn carry_out_stored(self, record: Box<ResultRecord>, stored: Stored, standing: Standing<'_>) {
+        let rest = match stored {
+            Stored::Kept => return self.tell(Settlement::Ack),
+            Stored::Earlier(earlier) => Rest::Follow(earlier),
+            Stored::NotYet => Rest::Store(record),
+        };
+        let mut standing = Some(standing);
+        let settlement = self.carry_out_at_length(rest, &mut standing).await;
+        self.conclude(settlement, None, standing).await;
+    }
+
+    async fn conclude(self, settlement: Settlement, note: Option<Note>, standing: Option<Standing<'_>>) {
         if note.is_some() || standing.as_ref().is_some_and(Standing::is_claimed) {
             Box::pin(self.note(note.filter(|_| settlement == Settlement::Ack), standing)).await;
         }
@@ -311,23 +355,7 @@ impl<'a> Settling<'a> {
         if !watch.may_ask(limit) {
             return Stored::NotYet;
         }
-        match results.store(id, record, self.result_ttl()).await {
-            Ok(earlier) => {
-                watch.answered();
-                earlier.map_or(Stored::Kept, |earlier| Stored::Earlier(Box::new(earlier)))
-            }
-            Err(ResultError::Decode { source, .. }) => {
-                watch.answered();
-                let error = &*source as &dyn std::error::Error;
-                tracing::warn!(error, "an earlier record is there, but cannot be read");
-                Stored::Kept
-            }
-            Err(error) => {
-                watch.failed();
-                tracing::warn!(error = &error as &dyn std::error::Error, "the result is not stored yet");
-                Stored::NotYet
-            }
-        }
+        self.processor.stored(results.store(id, record, self.result_ttl()).await)
     }
 
     /// Keeps a result that the store does not take in the task's own queue.
@@ -360,11 +388,34 @@ impl<'a> Settling<'a> {
         }
     }
 
-    fn tell(self, settlement: Settlement) {
+    pub(super) fn tell(self, settlement: Settlement) {
         self.seat.settle(settlement);
         if self.processor.app.is_observed() {
             let message = self.subject.message().map(|message| &**message);
             self.processor.app.observe(&Event::Settled { message, queue: &self.source.queue, settlement });
+        }
+    }
+}
+
+impl Processor {
+    /// What became of a record, by the store's answer.
+    pub(super) fn stored(&self, answer: Result<Option<ResultRecord>, ResultError>) -> Stored {
+        match answer {
+            Ok(earlier) => {
+                self.store.answered();
+                earlier.map_or(Stored::Kept, |earlier| Stored::Earlier(Box::new(earlier)))
+            }
+            Err(ResultError::Decode { source, .. }) => {
+                self.store.answered();
+                let error = &*source as &dyn std::error::Error;
+                tracing::warn!(error, "an earlier record is there, but cannot be read");
+                Stored::Kept
+            }
+            Err(error) => {
+                self.store.failed();
+                tracing::warn!(error = &error as &dyn std::error::Error, "the result is not stored yet");
+                Stored::NotYet
+            }
         }
     }
 }

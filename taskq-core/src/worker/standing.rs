@@ -120,6 +120,15 @@ impl<'a> Standing<'a> {
         self.claim.is_some()
     }
 
+    /// Whether the store knows nothing of this run.
+    pub(super) fn is_plain(&self) -> bool {
+        self.claim.is_none() && self.mark.is_none() && self.alone.is_none()
+    }
+
+    pub(super) fn into_footing(self) -> Footing {
+        self.footing
+    }
+
     /// Nobody else has the run, as far as can be known without a claim.
     pub(super) fn looked_up(&mut self) {
         self.is_looked_up = true;

@@ -1,0 +1,178 @@
+//! A result store that takes many records at once: what becomes of the runs whose ends it is given.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use support::Log;
+use taskq::{BoxFuture, InMemoryResults, ResultBackend, ResultError, ResultRecord, TaskId, prelude::*};
+use taskq_faults::wait::eventually;
+use tokio::sync::Notify;
+
+#[task]
+async fn double(log: State<Log>, n: i64) -> i64 {
+    log.note("ran");
+    n * 2
+}
+
+/// What it does with the records that it is given together.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mood {
+    Well,
+    /// It is away, for so many calls.
+    Away(usize),
+    /// It answers to one less than it was asked, the first time.
+    Forgetful,
+    /// It waits to be woken, the first time.
+    Asleep,
+}
+
+/// Results in memory that are given together to be stored.
+struct Together {
+    results: InMemoryResults,
+    mood: Mood,
+    calls: Arc<AtomicUsize>,
+    is_asleep: Arc<AtomicBool>,
+    woken: Arc<Notify>,
+}
+
+impl Together {
+    fn new(mood: Mood) -> Together {
+        let (calls, is_asleep, woken) = Default::default();
+        Together { results: InMemoryResults::new(), mood, calls, is_asleep, woken }
+    }
+}
+
+fn away(id: &TaskId) -> ResultError {
+    ResultError::Store { address: "memory".into(), source: format!("away when {id} came").into() }
+}
+
+impl ResultBackend for Together {
+    fn store<'a>(
+        &'a self,
+        id: &'a TaskId,
+        record: &'a ResultRecord,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<Option<ResultRecord>, ResultError>> {
+        self.results.store(id, record, ttl)
+    }
+
+    fn stores_together(&self) -> bool {
+        true
+    }
+
+    fn store_many<'a>(
+        &'a self,
+        records: &'a [(TaskId, ResultRecord, Duration)],
+    ) -> BoxFuture<'a, Vec<Result<Option<ResultRecord>, ResultError>>> {
+        let call = self.calls.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async move {
+            match self.mood {
+                Mood::Away(calls) if call < calls => {
+                    return records.iter().map(|(id, ..)| Err(away(id))).collect();
+                }
+                Mood::Forgetful if call == 0 => return Vec::new(),
+                Mood::Asleep if call == 0 => {
+                    self.is_asleep.store(true, Ordering::SeqCst);
+                    self.woken.notified().await;
+                }
+                _ => {}
+            }
+            let mut answers = Vec::new();
+            for (id, record, ttl) in records {
+                answers.push(self.results.store(id, record, *ttl).await);
+            }
+            answers
+        })
+    }
+
+    fn fetch<'a>(&'a self, id: &'a TaskId) -> BoxFuture<'a, Result<Option<ResultRecord>, ResultError>> {
+        self.results.fetch(id)
+    }
+
+    fn wait<'a>(&'a self, id: &'a TaskId, round: u32) -> BoxFuture<'a, Result<ResultRecord, ResultError>> {
+        self.results.wait(id, round)
+    }
+}
+
+fn app(results: Arc<Together>, log: &Log) -> App {
+    InMemoryBroker::new().without_worker().with_result_backend(results).with_state(log.clone())
+}
+
+async fn all_are_done(handles: &[TaskHandle<i64>]) {
+    for (n, handle) in handles.iter().enumerate() {
+        assert_eq!(handle.wait_result().await.unwrap().into_value().unwrap(), 2 * n as i64);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_of_many_has_its_own_result_runs_once_and_leaves_nothing_in_the_queue() {
+    let (results, log) = (Arc::new(Together::new(Mood::Well)), Log::default());
+    let app = app(results.clone(), &log);
+    let handles = app.kiq_many((0..1_000).map(double)).await.unwrap();
+    app.worker().run_until(all_are_done(&handles)).await.unwrap();
+    let calls = results.calls.load(Ordering::SeqCst);
+    assert!((1..=100).contains(&calls), "1,000 records were stored by {calls} calls");
+    assert_eq!(log.count("ran"), 1_000);
+    assert_eq!(app.broker().inspect("taskq").await.unwrap().ready, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_store_is_away_nothing_is_acknowledged_and_nothing_runs_again() {
+    let (results, log) = (Arc::new(Together::new(Mood::Away(3))), Log::default());
+    let app = app(results, &log);
+    let handles = app.kiq_many((0..20).map(double)).await.unwrap();
+    app.worker().concurrency(2).run_until(all_are_done(&handles)).await.unwrap();
+    assert_eq!(log.count("ran"), 20);
+    assert_eq!(app.broker().inspect("taskq").await.unwrap().ready, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_without_an_answer_is_stored_again() {
+    let (results, log) = (Arc::new(Together::new(Mood::Forgetful)), Log::default());
+    let app = app(results, &log);
+    let handles = app.kiq_many((0..20).map(double)).await.unwrap();
+    app.worker().run_until(all_are_done(&handles)).await.unwrap();
+    assert_eq!(log.count("ran"), 20);
+    assert_eq!(app.broker().inspect("taskq").await.unwrap().ready, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_is_here_already_counts() {
+    let (results, log) = (Arc::new(Together::new(Mood::Well)), Log::default());
+    let app = app(results.clone(), &log);
+    let handle = double.kiq(21).on(&app).await.unwrap();
+    let earlier = ResultRecord::new(taskq::End::Cancelled, "double");
+    results.store(handle.id(), &earlier, Duration::from_secs(60)).await.unwrap();
+    let acknowledged = eventually("it is acknowledged", async || {
+        log.count("ran") == 1 && app.broker().inspect("taskq").await.unwrap().ready == 0
+    });
+    app.worker().run_until(acknowledged).await.unwrap();
+    assert_eq!(results.fetch(handle.id()).await.unwrap(), Some(earlier));
+    assert_eq!(app.broker().inspect("taskq").await.unwrap().ready, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_is_told_to_stop_waits_for_the_records_that_are_on_their_way() {
+    let (results, log) = (Arc::new(Together::new(Mood::Asleep)), Log::default());
+    let app = app(results.clone(), &log);
+    let handle = double.kiq(21).on(&app).await.unwrap();
+    let (asleep, woken) = (results.is_asleep.clone(), results.woken.clone());
+    let stop = async move {
+        eventually("the record is on its way", async || asleep.load(Ordering::SeqCst)).await;
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            woken.notify_one();
+        });
+    };
+    app.worker().shutdown_timeout("20s").run_until(stop).await.unwrap();
+    assert!(results.fetch(handle.id()).await.unwrap().is_some(), "the worker did not wait for it");
+    assert_eq!(app.broker().inspect("taskq").await.unwrap().ready, 0);
+}
