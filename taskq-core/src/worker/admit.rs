@@ -86,6 +86,10 @@ impl Processor {
         if standing.alone.is_none() && self.quarantine.is_on() {
             return false;
         }
+        // The store's answer may have lain here for longer than the claim lasted, while this process stood still.
+        if standing.is_claimed() {
+            return Box::pin(standing.holds()).await;
+        }
         if standing.ground() == Ground::Unsure {
             let permitting = self.permit(message, &def.config, Doubt::None, standing, slot, by);
             if Box::pin(permitting).await.is_err() {

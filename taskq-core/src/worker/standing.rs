@@ -51,14 +51,14 @@ impl Default for Footing {
     }
 }
 
-/// What the right to begin a run rests on.
+/// What the right to begin a run without a claim rests on.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Ground {
-    /// It is claimed, or it came by a line that holds, and nobody else can have it.
+    /// It came by a line that holds, and nobody else can have it.
     Firm,
     /// So much time has passed since it was sent that somebody may run a copy of its message.
     Unsure,
-    /// The line by which it came is lost, and it is not claimed: it comes again.
+    /// The line by which it came is lost: it comes again.
     Lost,
 }
 
@@ -134,10 +134,9 @@ impl<'a> Standing<'a> {
         self.is_looked_up = true;
     }
 
-    /// What the right to begin rests on now.
+    /// What the right to begin without a claim rests on now.
     pub(super) fn ground(&self) -> Ground {
         match () {
-            () if self.is_claimed() => Ground::Firm,
             () if self.footing.is_lost() => Ground::Lost,
             () if self.is_looked_up || self.is_trusted() => Ground::Firm,
             () => Ground::Unsure,
