@@ -71,14 +71,14 @@ async fn store_all(results: Arc<dyn ResultBackend>, mut endings: UnboundedReceiv
         };
         let mut outcomes = outcomes.into_iter();
         for (ending, (_, record, _)) in group.into_iter().zip(records) {
-            ending.is_stored(record, outcomes.next());
+            ending.settle(record, outcomes.next());
         }
     }
 }
 
 impl Ending {
-    /// `None` if it was not tried.
-    fn is_stored(self, record: ResultRecord, outcome: Option<Result<Option<ResultRecord>, ResultError>>) {
+    /// By the answer of the store; `None` if it was not asked.
+    fn settle(self, record: ResultRecord, outcome: Option<Result<Option<ResultRecord>, ResultError>>) {
         let processor = &self.settled.processor;
         let stored = outcome.map_or(Stored::NotYet, |outcome| self.span.in_scope(|| processor.stored(outcome)));
         match stored {

@@ -82,6 +82,8 @@ pub(crate) struct Life {
     pub(crate) ended: Option<Instant>,
     /// From when until when it was stopped as a debugger does.
     pub(crate) frozen: Vec<(Instant, Option<Instant>)>,
+    /// One of its own tasks ended it, which needs no fault.
+    pub(crate) was_ended_by_a_task: bool,
     /// When a connection that it consumes on was lost, as seen by itself, the broker or the line between them.
     pub(crate) lost: Vec<Instant>,
     /// When the broker ended such a connection, of which the process may hear later: what comes by it meanwhile was given to
@@ -241,7 +243,9 @@ impl History {
                 self.life(name).ended.get_or_insert(line.at);
             }
             Event::Abort { .. } => {
-                self.life(&line.process).ended.get_or_insert(line.at);
+                let life = self.life(&line.process);
+                life.ended.get_or_insert(line.at);
+                life.was_ended_by_a_task = true;
             }
             Event::Frozen { name } => self.life(name).frozen.push((line.at, None)),
             Event::Thawed { name } => {

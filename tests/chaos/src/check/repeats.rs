@@ -29,7 +29,8 @@ pub(super) fn check(history: &History) -> (Vec<Finding>, BTreeMap<String, usize>
         for (first, second) in repeated(task) {
             let text =
                 || format!("attempt {} began in {} and again in {}", first.attempt, first.process, second.process);
-            match cause(history, task, first, second).filter(|_| second.start >= calm_until) {
+            let was_calm = second.start < calm_until && !was_ended_by_a_task(history, first);
+            match cause(history, task, first, second).filter(|_| !was_calm) {
                 Some(cause) => *causes.entry(cause.to_owned()).or_default() += 1,
                 None => find(Breach::DuplicatedWithoutCause, text()),
             }
@@ -53,6 +54,10 @@ pub(super) fn check(history: &History) -> (Vec<Finding>, BTreeMap<String, usize>
 fn was_under_way(history: &History, run: &Run, at: Instant) -> bool {
     let ended = history.processes.get(&run.process).and_then(|life| life.ended_before(run.start));
     ended.is_some_and(|ended| ended <= at)
+}
+
+fn was_ended_by_a_task(history: &History, run: &Run) -> bool {
+    history.processes.get(&run.process).is_some_and(|life| life.was_ended_by_a_task)
 }
 
 /// Each start of an attempt with the one before it.
@@ -82,8 +87,9 @@ fn cause(history: &History, task: &Task, first: &Run, second: &Run) -> Option<&'
     let id = task.id.as_deref().unwrap_or_default();
     let missed = life.not_renewed.get(id).is_some_and(|times| times.iter().any(noticed));
     let was_stopped = frozen(life, first.start, second.start) > LEASE_AT_RISK;
-    // It gave way: without that, what it missed did not cost it the claim.
-    let gave_way = life.gave_way.contains(id);
+    // It gave way, or was killed before it could: without that, what it missed did not cost it the claim.
+    let never_went_on = life.frozen.last().is_some_and(|(_, thawed)| thawed.is_none());
+    let gave_way = life.gave_way.contains(id) || never_went_on;
     (gave_way && (missed || was_stopped)).then_some("claim lost")
 }
 

@@ -169,12 +169,28 @@ fn a_claim_is_lost_by_one_that_missed_its_renewal_and_gave_way() {
 }
 
 #[test]
+fn one_that_stands_still_until_it_is_killed_has_lost_its_claims_on_the_way() {
+    let frozen = |at| begun_twice().line(at, "chaos", Event::Frozen { name: "worker-0.1".into() });
+    let killed = |scene: Scene| scene.line(50_000, "chaos", Event::Kill { name: "worker-0.1".into() });
+    let scene = Scene::new().sent(1, "a", QUICK).start(10, "worker-0.1", "a", 1).ran(9_000, "worker-2.1", "a");
+    let scene = scene.line(20, "chaos", Event::Frozen { name: "worker-0.1".into() });
+    assert_eq!(killed(scene).breaches(), NONE);
+    // Not for long enough.
+    assert_eq!(killed(frozen(50)).breaches(), [Breach::DuplicatedWithoutCause]);
+}
+
+#[test]
 fn a_second_start_before_the_first_fault_has_no_excuse() {
-    let scene =
-        Scene::new().sent(1, "a", QUICK).line(30_000, "chaos", Event::Phase { phase: crate::ledger::Phase::Faults });
-    let scene = scene.start(10, "worker-0.1", "a", 1).ran(100, "worker-1.1", "a");
-    let scene = scene.line(50, "chaos", Event::Kill { name: "worker-0.1".into() });
-    assert_eq!(scene.breaches(), [Breach::DuplicatedWithoutCause]);
+    let calm = || {
+        let faults = Event::Phase { phase: crate::ledger::Phase::Faults };
+        let scene = Scene::new().sent(1, "a", QUICK).line(30_000, "chaos", faults);
+        scene.start(10, "worker-0.1", "a", 1).ran(100, "worker-1.1", "a")
+    };
+    let killed = calm().line(50, "chaos", Event::Kill { name: "worker-0.1".into() });
+    assert_eq!(killed.breaches(), [Breach::DuplicatedWithoutCause]);
+    // But a task that ends its process is no fault.
+    let aborted = calm().line(50, "worker-0.1", Event::Abort { tag: "b".into() });
+    assert_eq!(aborted.breaches(), NONE);
 }
 
 #[test]
