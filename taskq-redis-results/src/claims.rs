@@ -210,6 +210,8 @@ impl Hold for Held {
     }
 
     fn begin(&self) -> BoxFuture<'_, Result<bool, ResultError>> {
+        // From here on an end without a word counts, also if it comes before the answer.
+        tracing::debug!(task.id = %self.lease.task, "a suspect is about to begin");
         Box::pin(self.renew(true))
     }
 

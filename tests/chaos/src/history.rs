@@ -93,6 +93,8 @@ pub(crate) struct Life {
     pub(crate) heard_of_end: Vec<Instant>,
     /// When a claim was not renewed, by id.
     pub(crate) not_renewed: HashMap<String, Vec<Instant>>,
+    /// When a suspect was last about to begin here, by id.
+    pub(crate) about_to_begin: HashMap<String, Instant>,
     /// Ids of runs that it left to others, or gave back.
     pub(crate) gave_way: BTreeSet<String>,
 }
@@ -267,6 +269,9 @@ impl History {
             Event::NotRenewed { id } => {
                 self.life(&line.process).not_renewed.entry(id.clone()).or_default().push(line.at);
             }
+            Event::AboutToBegin { id } => {
+                self.life(&line.process).about_to_begin.insert(id.clone(), line.at);
+            }
             Event::TakenOver { id } | Event::Settled { id, acked: false, .. } => {
                 self.life(&line.process).gave_way.insert(id.clone());
             }
@@ -311,9 +316,11 @@ fn subject(event: &Event) -> Option<&str> {
         | Event::Start { tag, .. }
         | Event::End { tag, .. }
         | Event::Abort { tag } => Some(tag),
-        Event::Decided { id, .. } | Event::Settled { id, .. } | Event::NotRenewed { id } | Event::TakenOver { id } => {
-            Some(id)
-        }
+        Event::Decided { id, .. }
+        | Event::Settled { id, .. }
+        | Event::NotRenewed { id }
+        | Event::AboutToBegin { id }
+        | Event::TakenOver { id } => Some(id),
         _ => None,
     }
 }

@@ -106,6 +106,9 @@ fn line_of(fields: &Fields, task: Option<String>) -> Option<Event> {
     if says("a claim could not be renewed") {
         return Some(Event::NotRenewed { id: task? });
     }
+    if says("a suspect is about to begin") {
+        return Some(Event::AboutToBegin { id: task? });
+    }
     if says("the run was lost with its connection") || says("another worker has taken the run over") {
         return Some(Event::TakenOver { id: task? });
     }

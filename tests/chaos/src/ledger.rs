@@ -99,6 +99,10 @@ pub(crate) enum Event {
     NotRenewed {
         id: String,
     },
+    /// A suspect's run is about to begin here.
+    AboutToBegin {
+        id: String,
+    },
     /// Another worker has the run: this one's outcome is not used.
     TakenOver {
         id: String,

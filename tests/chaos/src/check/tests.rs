@@ -72,6 +72,18 @@ fn a_task_is_called_deadly_only_after_three_silent_ends() {
         scene = scene.start(at, &worker, "a", 1).line(at + 5, "chaos", Event::Kill { name: worker.clone() });
     }
     assert_eq!(scene.breaches(), NONE);
+    // The third one was killed before it heard that it may begin; one that began and ended is no such end.
+    let about = |at, begins: bool| {
+        let mut scene = Scene::new().sent(1, "a", QUICK).recorded("a", lost()).letter("a");
+        for (worker, at) in [("worker-2.1", 1), ("worker-2.2", 5)] {
+            scene = scene.start(at, worker, "a", 1).line(at + 2, "chaos", Event::Kill { name: worker.into() });
+        }
+        let scene = scene.line(at, "worker-2.3", Event::AboutToBegin { id: "id-a".into() });
+        let scene = if begins { scene.ran(at + 1, "worker-2.3", "a") } else { scene };
+        scene.line(at + 5, "chaos", Event::Kill { name: "worker-2.3".into() })
+    };
+    assert_eq!(about(20, false).breaches(), NONE);
+    assert!(about(20, true).breaches().contains(&Breach::WrongEnd));
     let scene = Scene::new().sent(1, "a", QUICK).start(10, "worker-2.1", "a", 1).recorded("a", lost()).letter("a");
     assert_eq!(scene.breaches(), [Breach::WrongEnd]);
 }
