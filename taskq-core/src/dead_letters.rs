@@ -15,8 +15,8 @@ use crate::{
 use bytes::Bytes;
 use std::{num::NonZeroU16, time::Duration};
 
-/// How long the next letter may take to come.
-const NEXT_LETTER: Duration = Duration::from_secs(2);
+/// How long the next letter may take to come. Fewer come than were counted only if somebody else takes some meanwhile.
+const NEXT_LETTER: Duration = Duration::from_secs(10);
 /// How often, and how far apart, it is looked whether letters are back.
 const LOOKS: u32 = 100;
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
@@ -378,7 +378,6 @@ impl Visit {
     async fn next(&mut self) -> Result<Option<Delivery>, BrokerError> {
         let Some(consumer) = self.consumer.as_mut().filter(|_| self.left > 0) else { return Ok(None) };
         self.left -= 1;
-        // Somebody else may have taken letters meanwhile; then fewer come than were counted.
         match tokio::time::timeout(NEXT_LETTER, consumer.next()).await {
             Ok(delivery) => Ok(delivery),
             Err(_) => Ok(None),
