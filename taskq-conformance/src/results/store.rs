@@ -81,26 +81,25 @@ pub(crate) async fn what_is_stored_together_fares_as_it_would_alone(harness: &im
     let (one, other) = (harness.connect().await, harness.connect().await);
     ensure!(one.store_many(&[]).await.is_empty(), "an answer to nothing");
     let (taken, twice, replaced) = (TaskId::new(), TaskId::new(), TaskId::new());
-    kept(&other, &taken, &of_round(1, "taken")).await?;
+    let (kept_before, first, newer) = (of_round(1, "taken"), of_round(0, "first"), of_round(1, "newer"));
+    kept(&other, &taken, &kept_before).await?;
     kept(&other, &replaced, &of_round(0, "older")).await?;
     let mut records: Vec<_> = (0..300).map(|_| (TaskId::new(), done("free"), TTL)).collect();
     records.insert(10, (taken.clone(), of_round(0, "late"), TTL));
-    records.insert(20, (twice.clone(), of_round(0, "first"), TTL));
-    records.insert(30, (replaced.clone(), of_round(1, "newer"), TTL));
+    records.insert(20, (twice.clone(), first.clone(), TTL));
+    records.insert(30, (replaced.clone(), newer.clone(), TTL));
     records.insert(40, (twice.clone(), of_round(0, "second"), TTL));
     let answers: Vec<_> = one.store_many(&records).await.into_iter().collect::<Result<_, _>>()?;
     ensure_eq!(answers.len(), records.len());
-    for (at, answer) in answers.into_iter().enumerate() {
+    for (at, answer) in answers.iter().enumerate() {
         let earlier = match at {
-            10 => Some(of_round(1, "taken")),
-            40 => Some(of_round(0, "first")),
+            10 => Some(&kept_before),
+            40 => Some(&first),
             _ => None,
         };
-        ensure_eq!(answer, earlier);
+        ensure_eq!(answer.as_ref(), earlier);
     }
-    for (id, record) in
-        [(&taken, of_round(1, "taken")), (&twice, of_round(0, "first")), (&replaced, of_round(1, "newer"))]
-    {
+    for (id, record) in [(&taken, kept_before), (&twice, first), (&replaced, newer)] {
         ensure_eq!(fetched(&other, id).await?, Some(record));
     }
     for (id, record, _) in records.iter().filter(|(id, ..)| ![&taken, &twice, &replaced].contains(&id)) {

@@ -150,6 +150,8 @@ async fn a_cut_ends_both_sides_and_spares_those_to_come() {
 async fn a_reset_is_one_for_both_sides() {
     let fake = Fake::opaque().await;
     let mut ends = fake.connect().await;
+    // Before that the proxy may not know yet that the server has taken the connection.
+    both_ways_pass(&mut ends).await;
     assert_eq!(fake.proxy.reset(Who::All), 1);
     assert_eq!(rest(&mut ends.client).await, Err(ErrorKind::ConnectionReset));
     assert_eq!(rest(&mut ends.server).await, Err(ErrorKind::ConnectionReset));
