@@ -30,6 +30,8 @@ enum Mood {
     Away(usize),
     /// It answers to one less than it was asked, the first time.
     Forgetful,
+    /// It panics, the first time.
+    Broken,
     /// It waits to be woken, the first time.
     Asleep,
 }
@@ -79,6 +81,7 @@ impl ResultBackend for Together {
                     return records.iter().map(|(id, ..)| Err(away(id))).collect();
                 }
                 Mood::Forgetful if call == 0 => return Vec::new(),
+                Mood::Broken if call == 0 => panic!("a bug of its own"),
                 Mood::Asleep if call == 0 => {
                     self.is_asleep.store(true, Ordering::SeqCst);
                     self.woken.notified().await;
@@ -140,6 +143,16 @@ async fn a_record_without_an_answer_is_stored_again() {
     let app = app(results, &log);
     let handles = app.kiq_many((0..20).map(double)).await.unwrap();
     app.worker().run_until(all_are_done(&handles)).await.unwrap();
+    assert_eq!(log.count("ran"), 20);
+    assert_eq!(app.broker().inspect("taskq").await.unwrap().ready, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_panics_once_costs_no_run_and_no_record() {
+    let (results, log) = (Arc::new(Together::new(Mood::Broken)), Log::default());
+    let app = app(results, &log);
+    let handles = app.kiq_many((0..20).map(double)).await.unwrap();
+    app.worker().concurrency(2).run_until(all_are_done(&handles)).await.unwrap();
     assert_eq!(log.count("ran"), 20);
     assert_eq!(app.broker().inspect("taskq").await.unwrap().ready, 0);
 }

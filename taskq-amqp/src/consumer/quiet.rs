@@ -8,8 +8,8 @@ use super::acks::Acks;
 use std::time::Duration;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-/// A consumer to which nothing was delivered for one to two of these, and that owes nothing, begins anew. Once: until it
-/// has got something again it owes nothing to anybody's mind.
+/// A consumer to which nothing was delivered for one to two of these, and that owes nothing, begins anew: once, until something is
+/// delivered again.
 const PERIOD: Duration = Duration::from_secs(10);
 
 pub(super) struct Quiet {

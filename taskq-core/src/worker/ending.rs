@@ -8,8 +8,8 @@ use super::{
     standing::{Footing, Standing},
 };
 use crate::{
-    clock::UnixMillis, delivery::Settlement, error::ResultError, id::TaskId, message::Message, record::ResultRecord,
-    results::ResultBackend,
+    clock::UnixMillis, delivery::Settlement, error::ResultError, id::TaskId, message::Message, panic,
+    record::ResultRecord, results::ResultBackend,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
@@ -67,7 +67,11 @@ async fn store_all(results: Arc<dyn ResultBackend>, mut endings: UnboundedReceiv
         let outcomes = match group.first() {
             // Each has its own patience with it.
             Some(first) if first.settled.processor.store.is_away() => Vec::new(),
-            _ => results.store_many(&records).await,
+            // A backend of somebody's own may panic; whoever comes next still finds this task here.
+            _ => panic::catch_async(results.store_many(&records)).await.unwrap_or_else(|panic| {
+                tracing::error!(%panic, "the result store panicked; each result is stored by itself");
+                Vec::new()
+            }),
         };
         let mut outcomes = outcomes.into_iter();
         for (ending, (_, record, _)) in group.into_iter().zip(records) {
