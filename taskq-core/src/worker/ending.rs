@@ -4,8 +4,9 @@
 use super::{
     process::{Processor, Source},
     running::Seat,
-    settle::{Settling, Stored, Subject},
+    settle::{Settling, Subject},
     standing::{Footing, Standing},
+    store::Stored,
 };
 use crate::{
     clock::UnixMillis, delivery::Settlement, error::ResultError, id::TaskId, message::Message, panic,

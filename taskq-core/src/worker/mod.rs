@@ -14,6 +14,7 @@ mod execute;
 #[cfg(feature = "worker-main")]
 #[doc(hidden)]
 pub mod main;
+mod note;
 mod patience;
 mod plan;
 mod process;

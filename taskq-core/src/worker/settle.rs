@@ -4,17 +4,17 @@
 
 use super::{
     ending::{Endings, ToSettle},
+    note::Note,
     patience::Patience,
     process::{Processor, Source},
     running::Seat,
-    standing::{Footing, Standing},
+    standing::Standing,
+    store::Stored,
 };
 use crate::{
     broker::{Origin, Publish},
     clock::UnixMillis,
-    defaults::CLAIM_TTL,
     delivery::Settlement,
-    error::ResultError,
     failure::TaskFailure,
     id::TaskId,
     message::{Content, Epitaph, Foreign, Message},
@@ -37,7 +37,7 @@ pub(super) enum Subject<'a> {
 }
 
 impl Subject<'_> {
-    fn message(&self) -> Option<&Arc<Message>> {
+    pub(super) fn message(&self) -> Option<&Arc<Message>> {
         match self {
             Subject::Task(message, _) => Some(message),
             Subject::Foreign(_) => None,
@@ -77,14 +77,6 @@ enum Rest {
     Follow(Box<ResultRecord>),
 }
 
-/// What became of a record.
-pub(super) enum Stored {
-    Kept,
-    /// There is one of this round already.
-    Earlier(Box<ResultRecord>),
-    NotYet,
-}
-
 /// One delivery on its way to its settlement.
 pub(super) struct Settling<'a> {
     pub(super) processor: &'a Arc<Processor>,
@@ -122,7 +114,7 @@ impl<'a> Settling<'a> {
         if let Some(endings) = self.endings_for(&verdict, standing.as_ref()) {
             return self.hand_over(endings, verdict, standing);
         }
-        let note = note_of(&verdict, standing.as_ref());
+        let note = Note::of(&verdict, standing.as_ref());
         let settlement = match self.finish_at_once(verdict).await {
             Ok(()) => Settlement::Ack,
             // Few come so far, and the others have no room for it.
@@ -219,23 +211,7 @@ impl<'a> Settling<'a> {
         Ok(Settlement::Ack)
     }
 
-    /// Before the ack: what comes again after it was lost must find the note.
-    async fn note(&self, note: Option<Note>, standing: Option<Standing<'_>>) {
-        let Some(message) = self.subject.message() else { return };
-        match (note, standing) {
-            // A lost note costs less than what waits behind this one.
-            (Some(_), _) if self.processor.store.is_away() => {}
-            (Some(note), standing) => {
-                let standing = standing.unwrap_or_else(|| Standing::new(self.processor, message, Footing::default()));
-                let ttl = if note.ended { self.result_ttl() } else { CLAIM_TTL };
-                standing.carried_out(note.ended, ttl).await;
-            }
-            (None, Some(standing)) => standing.give_back().await,
-            (None, None) => {}
-        }
-    }
-
-    fn result_ttl(&self) -> Duration {
+    pub(super) fn result_ttl(&self) -> Duration {
         let config = self.subject.def().map(|def| &def.config);
         config.and_then(|config| config.result_ttl).unwrap_or(self.processor.app.result_ttl())
     }
@@ -394,47 +370,5 @@ impl<'a> Settling<'a> {
             let message = self.subject.message().map(|message| &**message);
             self.processor.app.observe(&Event::Settled { message, queue: &self.source.queue, settlement });
         }
-    }
-}
-
-impl Processor {
-    /// What became of a record, by the store's answer.
-    pub(super) fn stored(&self, answer: Result<Option<ResultRecord>, ResultError>) -> Stored {
-        match answer {
-            Ok(earlier) => {
-                self.store.answered();
-                earlier.map_or(Stored::Kept, |earlier| Stored::Earlier(Box::new(earlier)))
-            }
-            Err(ResultError::Decode { source, .. }) => {
-                self.store.answered();
-                let error = &*source as &dyn std::error::Error;
-                tracing::warn!(error, "an earlier record is there, but cannot be read");
-                Stored::Kept
-            }
-            Err(error) => {
-                self.store.failed();
-                tracing::warn!(error = &error as &dyn std::error::Error, "the result is not stored yet");
-                Stored::NotYet
-            }
-        }
-    }
-}
-
-/// That a run was carried out.
-struct Note {
-    /// The task ended with it.
-    ended: bool,
-}
-
-/// What is to be noted once the verdict is durable. A task that is done needs no note: its record says as much, and the
-/// healthy path writes nothing else.
-fn note_of(verdict: &Verdict, standing: Option<&Standing<'_>>) -> Option<Note> {
-    let is_claimed = standing.is_some_and(Standing::is_claimed);
-    match verdict {
-        Verdict::Retry { .. } => Some(Note { ended: false }),
-        Verdict::DeadLetter(_) => Some(Note { ended: true }),
-        Verdict::Finish(_) if is_claimed => Some(Note { ended: true }),
-        Verdict::Repeat(record) if matches!(record.end, End::Failed(_)) => Some(Note { ended: true }),
-        Verdict::Finish(_) | Verdict::Repeat(_) | Verdict::Wait { .. } | Verdict::Forget | Verdict::GiveBack => None,
     }
 }

@@ -252,12 +252,11 @@ impl<'a> Standing<'a> {
         }
     }
 
-    /// Notes that what was decided has been carried out. A lost note costs at most a second run of the same attempt, if
-    /// the ack is lost too.
-    pub(super) async fn carried_out(self, ended: bool, ttl: Duration) {
-        let Some(results) = self.processor.app.results() else { return };
-        if let Err(error) = results.carried_out(&self.bid, ended, ttl).await {
-            tracing::debug!(error = &error as &dyn std::error::Error, "that the run was carried out is not noted");
+    /// Notes that what was decided has been carried out.
+    pub(super) async fn carried_out(&self, ended: bool, ttl: Duration) -> Result<(), crate::ResultError> {
+        match self.processor.app.results() {
+            Some(results) => results.carried_out(&self.bid, ended, ttl).await,
+            None => Ok(()),
         }
     }
 

@@ -1,5 +1,7 @@
-//! Whether the result store takes results. When it has not for long, they go another way at once.
+//! What the result store makes of results, and whether it takes any. When it has not for long, they go another way at once.
 
+use super::process::Processor;
+use crate::{error::ResultError, record::ResultRecord};
 use std::{
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -65,6 +67,37 @@ impl StoreWatch {
     /// Whether it has been away for longer than `patience` by now.
     pub(super) fn is_away_for(&self, patience: Duration) -> bool {
         self.is_away() && self.state().is_away_for(patience)
+    }
+}
+
+/// What became of a record.
+pub(super) enum Stored {
+    Kept,
+    /// There is one of this round already.
+    Earlier(Box<ResultRecord>),
+    NotYet,
+}
+
+impl Processor {
+    /// What became of a record, by the store's answer.
+    pub(super) fn stored(&self, answer: Result<Option<ResultRecord>, ResultError>) -> Stored {
+        match answer {
+            Ok(earlier) => {
+                self.store.answered();
+                earlier.map_or(Stored::Kept, |earlier| Stored::Earlier(Box::new(earlier)))
+            }
+            Err(ResultError::Decode { source, .. }) => {
+                self.store.answered();
+                let error = &*source as &dyn std::error::Error;
+                tracing::warn!(error, "an earlier record is there, but cannot be read");
+                Stored::Kept
+            }
+            Err(error) => {
+                self.store.failed();
+                tracing::warn!(error = &error as &dyn std::error::Error, "the result is not stored yet");
+                Stored::NotYet
+            }
+        }
     }
 }
 

@@ -1,0 +1,69 @@
+//! The note that a run was carried out. By it whoever has the same message again, after a lost ack or because it was published
+//! twice, learns that there is nothing left to do.
+
+use super::{
+    patience::Patience,
+    settle::Settling,
+    standing::{Footing, Standing},
+};
+use crate::{defaults::CLAIM_TTL, outcome::Verdict, record::End};
+use std::time::Duration;
+
+pub(super) struct Note {
+    /// The task ended with it.
+    ended: bool,
+}
+
+impl Note {
+    /// What is to be noted once the verdict is durable. A task that is done needs no note: its record says as much, and the
+    /// healthy path writes nothing else.
+    pub(super) fn of(verdict: &Verdict, standing: Option<&Standing<'_>>) -> Option<Note> {
+        let is_claimed = standing.is_some_and(Standing::is_claimed);
+        match verdict {
+            Verdict::Retry { .. } => Some(Note { ended: false }),
+            Verdict::DeadLetter(_) => Some(Note { ended: true }),
+            Verdict::Finish(_) if is_claimed => Some(Note { ended: true }),
+            Verdict::Repeat(record) if matches!(record.end, End::Failed(_)) => Some(Note { ended: true }),
+            Verdict::Finish(_) | Verdict::Repeat(_) | Verdict::Wait { .. } | Verdict::Forget | Verdict::GiveBack => {
+                None
+            }
+        }
+    }
+}
+
+impl Settling<'_> {
+    /// Before the ack: what comes again after it was lost must find the note.
+    pub(super) async fn note(&self, note: Option<Note>, standing: Option<Standing<'_>>) {
+        let Some(message) = self.subject.message() else { return };
+        match (note, standing) {
+            (Some(note), standing) => {
+                let standing = standing.unwrap_or_else(|| Standing::new(self.processor, message, Footing::default()));
+                let ttl = if note.ended { self.result_ttl() } else { CLAIM_TTL };
+                self.leave(&note, standing, ttl).await;
+            }
+            (None, Some(standing)) => standing.give_back().await,
+            (None, None) => {}
+        }
+    }
+
+    /// Tries for as long as a result is held for. What was carried out stays claimed or marked meanwhile.
+    async fn leave(&self, note: &Note, mut standing: Standing<'_>, ttl: Duration) {
+        let (store, limit) = (&self.processor.store, self.processor.app.result_patience());
+        let mut patience = Patience::new(&self.processor.interrupt);
+        while store.may_ask(limit) {
+            let Err(error) = standing.carried_out(note.ended, ttl).await else { return store.answered() };
+            store.failed();
+            tracing::warn!(error = &error as &dyn std::error::Error, "that the run was carried out is not noted yet");
+            // One after another would find out for as long again that it is away.
+            if store.is_away_for(limit) {
+                return;
+            }
+            tokio::select! {
+                biased;
+                // It is another worker's by now, which carries it out again.
+                () = standing.lost() => return,
+                goes_on = patience.pause() => if !goes_on { return },
+            }
+        }
+    }
+}
