@@ -10,10 +10,12 @@ use crate::{
 use std::{
     fmt,
     future::Future,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 use tokio::sync::OwnedSemaphorePermit;
-use tokio_util::sync::CancellationToken;
 
 /// One run of a task, seen from inside: its id, its attempt, its labels, the app. Cheap to clone.
 ///
@@ -30,7 +32,7 @@ struct Inner {
     app: App,
     message: Arc<Message>,
     queue: Arc<str>,
-    cancelled: CancellationToken,
+    cancelled: AtomicBool,
     blocking_slot: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
@@ -41,8 +43,8 @@ impl TaskContext {
         queue: Arc<str>,
         blocking_slot: Option<OwnedSemaphorePermit>,
     ) -> Self {
-        let cancelled = CancellationToken::new();
-        TaskContext(Arc::new(Inner { app, message, queue, cancelled, blocking_slot: Mutex::new(blocking_slot) }))
+        let (cancelled, blocking_slot) = (AtomicBool::new(false), Mutex::new(blocking_slot));
+        TaskContext(Arc::new(Inner { app, message, queue, cancelled, blocking_slot }))
     }
 
     /// The context of a first attempt outside any worker, for calling a task's function in a unit test: with a new id,
@@ -273,7 +275,7 @@ impl TaskContext {
     /// # Ok(()) }
     /// ```
     pub fn is_cancelled(&self) -> bool {
-        self.0.cancelled.is_cancelled()
+        self.0.cancelled.load(Ordering::Acquire)
     }
 
     /// The app's value of type `T`, for code that has no parameter `State<T>`, such as middleware.
@@ -304,7 +306,7 @@ impl TaskContext {
     }
 
     pub(crate) fn cancel(&self) {
-        self.0.cancelled.cancel();
+        self.0.cancelled.store(true, Ordering::Release);
     }
 
     pub(crate) fn take_blocking_slot(&self) -> Option<OwnedSemaphorePermit> {

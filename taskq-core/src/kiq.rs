@@ -10,8 +10,8 @@ use crate::{
     error::{BrokerError, KiqError, WorkerError},
     handle::TaskHandle,
     id::TaskId,
-    message::{ContentType, Labels, Message, check_labels},
-    middleware::SendNext,
+    message::{Content, ContentType, Labels, Message, check_labels},
+    middleware::{SendMiddleware, SendNext},
     observer::Event,
     queue::QueueSpec,
     span::IntoSpan,
@@ -23,6 +23,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -332,7 +333,7 @@ async fn send<T: Task>(args: Option<T::Args>, mut options: Options) -> Result<Ta
         return Err(KiqError::Unsupported { task: T::NAME.into(), what: what.into() });
     }
     submission.check(&app, &message)?;
-    submission.send(&app, message).await?;
+    submission.send(&app, Arc::new(message)).await?;
     Ok(TaskHandle::new(app, id, T::CONFIG.store_result))
 }
 
@@ -403,47 +404,62 @@ impl Submission {
     }
 
     /// Starts the app if need be, runs the onion, publishes; all of it within the limit.
-    async fn send(&self, app: &App, message: Message) -> Result<(), KiqError> {
+    async fn send(&self, app: &App, message: Arc<Message>) -> Result<(), KiqError> {
         let deadline = from_now(self.within);
-        let (task, id, track) = (message.task.clone(), message.id.clone(), message.track);
-        match tokio::time::timeout_at(deadline, app.started()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(WorkerError::Broker(error))) => return Err(KiqError::from_broker(&task, &id, error)),
-            Ok(Err(error)) => return Err(KiqError::Startup { task: task.into(), source: error.into() }),
-            Err(_) => {
-                let text = format!("the app did not start within {:?}: {} does not answer", self.within, app.awaited());
-                return Err(KiqError::Broker { task: task.into(), source: BrokerError::other(text) });
-            }
+        if !app.has_started() {
+            Box::pin(self.start(app, &message, deadline)).await?;
         }
-        if let Some(reason) = app.unready(&task) {
+        if let Some(reason) = app.unready(&message.task) {
             let what = format!("a parameter that this app cannot give: {reason}");
-            return Err(KiqError::Unsupported { task: task.into(), what });
+            return Err(KiqError::Unsupported { task: message.task.to_string(), what });
         }
         app.run_embedded();
-        let publish = |message: Message| -> BoxFuture<'_, _> {
-            let checked = self.check_onion(app, &message, &id);
-            Box::pin(async move {
-                checked?;
-                self.publish(app, message, deadline).await
-            })
-        };
-        let onion = SendNext::new(app.send_middleware(), &publish).run(message);
-        match tokio::time::timeout_at(deadline + ONION_GRACE, onion).await {
-            Ok(sent) => sent?,
-            // A middleware hangs, before the message was sent or after.
-            Err(_) => return Err(KiqError::Unknown { task: task.into(), id: id.maybe_sent() }),
+        match app.send_middleware() {
+            [] => self.publish(app, message.clone(), deadline).await?,
+            onion => Box::pin(self.run_onion(app, onion, message.clone(), deadline)).await?,
         }
-        if track {
-            note_queued(app, &id, deadline).await;
+        if message.track {
+            Box::pin(note_queued(app, &message.id, deadline)).await;
         }
         Ok(())
     }
 
+    async fn start(&self, app: &App, message: &Message, deadline: Instant) -> Result<(), KiqError> {
+        let Message { task, id, .. } = message;
+        match tokio::time::timeout_at(deadline, app.started()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(WorkerError::Broker(error))) => Err(KiqError::from_broker(task, id, error)),
+            Ok(Err(error)) => Err(KiqError::Startup { task: task.to_string(), source: error.into() }),
+            Err(_) => {
+                let text = format!("the app did not start within {:?}: {} does not answer", self.within, app.awaited());
+                Err(KiqError::Broker { task: task.to_string(), source: BrokerError::other(text) })
+            }
+        }
+    }
+
+    async fn run_onion(
+        &self,
+        app: &App,
+        onion: &[Arc<dyn SendMiddleware>],
+        message: Arc<Message>,
+        deadline: Instant,
+    ) -> Result<(), KiqError> {
+        let (task, id) = (message.task.clone(), message.id.clone());
+        let publish = |message: Message| -> BoxFuture<'_, _> {
+            let checked = self.check_onion(app, &message, &id);
+            Box::pin(async move {
+                checked?;
+                self.publish(app, Arc::new(message), deadline).await
+            })
+        };
+        let sending = SendNext::new(onion, &publish).run(Arc::unwrap_or_clone(message));
+        // A middleware may hang, before the message was sent or after.
+        let sent = tokio::time::timeout_at(deadline + ONION_GRACE, sending).await;
+        sent.unwrap_or_else(|_| Err(KiqError::Unknown { task: task.to_string(), id: id.maybe_sent() }))
+    }
+
     /// Send middleware may have changed what was checked before; the id is the handle's, and stays.
     fn check_onion(&self, app: &App, message: &Message, id: &TaskId) -> Result<(), KiqError> {
-        if app.send_middleware().is_empty() {
-            return Ok(());
-        }
         if message.id != *id {
             let reason = format!("a send middleware made it {:?}; the handle waits for {id:?}", message.id);
             return Err(KiqError::Invalid { task: message.task.to_string(), option: "task_id", reason });
@@ -451,20 +467,20 @@ impl Submission {
         self.check(app, message)
     }
 
-    async fn publish(&self, app: &App, message: Message, deadline: Instant) -> Result<(), KiqError> {
-        let (task, id) = (message.task.clone(), message.id.clone());
+    async fn publish(&self, app: &App, message: Arc<Message>, deadline: Instant) -> Result<(), KiqError> {
         let within = deadline.saturating_duration_since(Instant::now());
-        let observed = app.is_observed().then(|| message.clone());
         // What is left of the delay, so that time spent in start-up and middleware does not add to it.
         let delay = message.eta.map(|eta| UnixMillis::now().until(eta));
-        let publish = Publish::new(&self.queue, message).delay(delay).within(within).origin(self.origin);
+        let content = Content::Task(message.clone());
+        let publish = Publish::new(&self.queue, content).delay(delay).within(within).origin(self.origin);
+        let Message { task, id, .. } = &*message;
         match tokio::time::timeout(within + GRACE, app.broker().publish(publish)).await {
-            Ok(published) => published.map_err(|error| KiqError::from_broker(&task, &id, error))?,
-            Err(_) => return Err(KiqError::Unknown { task: task.into(), id: id.maybe_sent() }),
+            Ok(published) => published.map_err(|error| KiqError::from_broker(task, id, error))?,
+            Err(_) => return Err(KiqError::Unknown { task: task.to_string(), id: id.clone().maybe_sent() }),
         }
         tracing::debug!(task.id = %id, task.name = %task, queue = self.queue, "task submitted");
-        if let Some(message) = &observed {
-            app.observe(&Event::Published { message, queue: &self.queue });
+        if app.is_observed() {
+            app.observe(&Event::Published { message: &message, queue: &self.queue });
         }
         Ok(())
     }

@@ -249,39 +249,38 @@ impl Lane {
         self.window.insert(job, Box::pin(confirming));
     }
 
-    fn decide(&mut self, (mut job, verdict): Decided) {
+    fn decide(&mut self, (job, verdict): Decided) {
         self.suspects = self.suspects.saturating_sub(1);
-        if verdict == Verdict::Nacked && job.handed_over.elapsed() >= LATE_NACK {
-            job.maybe_taken();
-        }
-        let queue = job.queue.clone();
-        if verdict == Verdict::Nacked {
-            self.refusals.refused(&queue);
-        }
         match verdict {
             Verdict::Confirmed => {
                 self.silence = SILENCE.0;
-                self.refusals.taken(&queue);
+                self.refusals.taken(&job.queue);
                 job.finish(Ok(()));
             }
-            Verdict::Nacked if job.origin == Origin::Caller && !job.by_level => {
-                let until = self.backlog.park(job);
-                self.wake_by(until);
+            Verdict::Returned => {
+                let error = why_returned(&job);
+                job.finish(Err(error));
             }
-            // An earlier copy of it may be in a queue that was there then.
-            Verdict::Returned | Verdict::Nacked if job.is_maybe_taken => {
-                job.finish(Err(BrokerError::Unconfirmed { queue }));
-            }
-            Verdict::Returned if job.by_level => {
-                let message = format!(
-                    "the message for queue `{queue}` found no delay queue; did somebody delete `taskq.v1.delay.*`?"
-                );
-                job.finish(Err(BrokerError::other(message)));
-            }
-            Verdict::Returned => job.finish(Err(BrokerError::Unroutable { queue })),
-            Verdict::Nacked if job.by_level => job.finish(Err(BrokerError::Nacked { queue })),
-            Verdict::Nacked => job.finish(Err(BrokerError::Full { queue })),
+            Verdict::Nacked => self.nacked(job),
         }
+    }
+
+    fn nacked(&mut self, mut job: Job) {
+        if job.handed_over.elapsed() >= LATE_NACK {
+            job.maybe_taken();
+        }
+        self.refusals.refused(&job.queue);
+        if job.origin == Origin::Caller && !job.by_level {
+            let until = self.backlog.park(job);
+            return self.wake_by(until);
+        }
+        let queue = job.queue.clone();
+        let error = match () {
+            () if job.is_maybe_taken => BrokerError::Unconfirmed { queue },
+            () if job.by_level => BrokerError::Nacked { queue },
+            () => BrokerError::Full { queue },
+        };
+        job.finish(Err(error));
     }
 
     /// Does what time asks for: messages whose time is over get an answer, and parked ones go on. Says how many there
@@ -350,6 +349,18 @@ impl Lane {
                 if job.is_maybe_taken { BrokerError::Unconfirmed { queue: job.queue.clone() } } else { why(&job) };
             job.finish(Err(error));
         }
+    }
+}
+
+fn why_returned(job: &Job) -> BrokerError {
+    let queue = job.queue.clone();
+    match () {
+        // An earlier copy of it may be in a queue that was there then.
+        () if job.is_maybe_taken => BrokerError::Unconfirmed { queue },
+        () if job.by_level => BrokerError::other(format!(
+            "the message for queue `{queue}` found no delay queue; did somebody delete `taskq.v1.delay.*`?"
+        )),
+        () => BrokerError::Unroutable { queue },
     }
 }
 

@@ -11,7 +11,10 @@ mod verdicts;
 mod window;
 
 use crate::{error, levels::Levels, link::Link, runtime::Runtime};
-use futures_util::future::join_all;
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, OptionFuture, join_all},
+};
 use job::{Job, Outcome, Room};
 use lane::Lane;
 use setup::Setup;
@@ -23,7 +26,11 @@ use std::{
 use targets::Targets;
 use taskq_core::{BrokerError, Origin, Publish};
 use tokio::{
-    sync::{Semaphore, mpsc, oneshot},
+    sync::{
+        Semaphore,
+        mpsc::{self, error::TrySendError},
+        oneshot,
+    },
     task::JoinHandle,
     time::timeout,
 };
@@ -49,6 +56,9 @@ const CLOSING: Duration = Duration::from_secs(6);
 
 /// Tells the outcome of a message that is on its way.
 type Waiting = oneshot::Receiver<Outcome>;
+
+/// Waits until there is room for a message, if there is none at once.
+type Admission<'a> = OptionFuture<BoxFuture<'a, Result<(), BrokerError>>>;
 
 pub(crate) struct Publisher {
     link: Link,
@@ -92,29 +102,57 @@ impl Publisher {
     }
 
     pub(crate) async fn publish(&self, publish: Publish, runtime: &Runtime) -> Outcome {
-        outcome_of(self.admit(Job::new(publish), runtime).await).await
+        let (job, waiting) = Job::new(publish);
+        self.admit(job, runtime)?.await.transpose()?;
+        outcome_of(waiting).await
     }
 
     /// Publishes in this order: one after another they go on their way, and all outcomes are waited for together.
     pub(crate) async fn publish_many(&self, publishes: Vec<Publish>, runtime: &Runtime) -> Vec<Outcome> {
-        let mut outcomes = Vec::with_capacity(publishes.len());
-        let jobs: Vec<_> = publishes.into_iter().map(Job::new).collect();
-        for job in jobs {
-            outcomes.push(self.admit(job, runtime).await);
+        let mut admitted = Vec::with_capacity(publishes.len());
+        for (job, waiting) in publishes.into_iter().map(Job::new) {
+            let admission = match self.admit(job, runtime) {
+                Ok(admission) => admission.await.transpose(),
+                Err(error) => Err(error),
+            };
+            admitted.push(admission.map(|_| waiting));
         }
-        let mut known = Vec::with_capacity(outcomes.len());
-        for outcome in outcomes {
-            known.push(outcome_of(outcome).await);
+        let mut outcomes = Vec::with_capacity(admitted.len());
+        for waiting in admitted {
+            outcomes.push(match waiting {
+                Ok(waiting) => outcome_of(waiting).await,
+                Err(error) => Err(error),
+            });
         }
-        known
+        outcomes
     }
 
-    /// Hands a message to the owner of its channel, once there is room for it.
-    async fn admit(&self, (mut job, outcome): (Job, Waiting), runtime: &Runtime) -> Result<Waiting, BrokerError> {
+    /// Hands a message to the owner of its channel. There nearly always is room for it; the few that wait for it do so in a
+    /// future of their own.
+    fn admit<'a>(&'a self, job: Job, runtime: &'a Runtime) -> Result<Admission<'a>, BrokerError> {
         error::check_queue_name(&job.queue)?;
         check_size(&job)?;
-        // What a worker publishes is bounded by its prefetch, and what it publishes makes room.
+        Ok(self.admit_at_once(job).map(|job| self.admit_in_time(job, runtime).boxed()).into())
+    }
+
+    /// Gives the message back if it has to wait for anything.
+    fn admit_at_once(&self, mut job: Job) -> Option<Job> {
+        if job.due.is_some() {
+            return Some(job);
+        }
         if job.origin != Origin::Worker {
+            job.room = self.room_now(&job);
+            if job.room.is_none() {
+                return Some(job);
+            }
+        }
+        let Some(lane) = self.lanes.get(lane_of(&job.queue)) else { return Some(job) };
+        lane.try_send(job).err().map(TrySendError::into_inner)
+    }
+
+    async fn admit_in_time(&self, mut job: Job, runtime: &Runtime) -> Result<(), BrokerError> {
+        // What a worker publishes is bounded by its prefetch, and what it publishes makes room.
+        if job.origin != Origin::Worker && job.room.is_none() {
             job.room = Some(self.room_for(&job, runtime).await?);
         }
         let is_delayed = job.due.is_some();
@@ -123,12 +161,17 @@ impl Publisher {
         }
         let lane = if is_delayed { DIRECT_LANES } else { lane_of(&job.queue) };
         let Some(lane) = self.lanes.get(lane) else { return Err(BrokerError::Closed) };
-        lane.send(job).await.map_err(|_| BrokerError::Closed)?;
-        Ok(outcome)
+        lane.send(job).await.map_err(|_| BrokerError::Closed)
+    }
+
+    fn room_now(&self, job: &Job) -> Option<Room> {
+        let count = self.count.clone().try_acquire_owned().ok()?;
+        let bytes = self.kib.clone().try_acquire_many_owned(kib_of(job)).ok()?;
+        Some(Room { _count: count, _bytes: bytes })
     }
 
     async fn room_for(&self, job: &Job, runtime: &Runtime) -> Result<Room, BrokerError> {
-        let kib = u32::try_from(job.bytes().div_ceil(1024)).unwrap_or(u32::MAX).min(MAX_UNCONFIRMED_KIB);
+        let kib = kib_of(job);
         let both = async {
             let count = self.count.clone().acquire_owned().await;
             let bytes = self.kib.clone().acquire_many_owned(kib).await;
@@ -158,8 +201,13 @@ impl Publisher {
 }
 
 /// A lane that is gone took the message with it, unsent or not.
-async fn outcome_of(admitted: Result<Waiting, BrokerError>) -> Outcome {
-    admitted?.await.unwrap_or(Err(BrokerError::Closed))
+async fn outcome_of(waiting: Waiting) -> Outcome {
+    waiting.await.unwrap_or(Err(BrokerError::Closed))
+}
+
+/// The room that a message takes, in KiB.
+fn kib_of(job: &Job) -> u32 {
+    u32::try_from(job.bytes().div_ceil(1024)).unwrap_or(u32::MAX).min(MAX_UNCONFIRMED_KIB)
 }
 
 fn lane_of(queue: &str) -> usize {

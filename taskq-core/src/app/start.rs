@@ -93,6 +93,10 @@ impl App {
         self.live.started.get_or_try_init(|| self.start()).await.map(drop)
     }
 
+    pub(crate) fn has_started(&self) -> bool {
+        self.live.started.initialized()
+    }
+
     async fn start(&self) -> Result<Started, WorkerError> {
         let registry = Registry::build(&self.config.tasks)?;
         let queues = self.queues_of(&registry);

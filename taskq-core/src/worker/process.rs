@@ -110,38 +110,65 @@ impl Processor {
         settling.carry_out(verdict, None).await;
     }
 
-    async fn process_task(self: Arc<Self>, source: Arc<Source>, arrival: Arrival, seat: Seat, mut slot: Slot) {
-        let by = arrival.by;
-        let (message, def, mut standing) = match self.admit(arrival, &mut slot).await {
-            Admission::Run(message, def, standing) => (message, def, standing),
-            Admission::Refuse(message, def, refusal) => {
-                drop(slot);
-                let verdict = decide_refusal(refusal, Some(&message), UnixMillis::now());
-                let settling = Settling::new(&self, &source, Subject::Task(message, def), seat);
-                return settling.carry_out(verdict, None).await;
-            }
-        };
-        let mut settling = Settling::new(&self, &source, Subject::Task(message.clone(), Some(def)), seat);
-        let Some(ctx) = self.context(message, def, &source, by).await else {
-            drop(slot);
-            return settling.carry_out(Verdict::GiveBack, Some(standing)).await;
-        };
-        let message = ctx.message();
+    /// Of an `async` block, because an `async fn` keeps what it was given beside what it makes of it, and there may be tens
+    /// of thousands of these.
+    fn process_task(
+        self: Arc<Self>,
+        source: Arc<Source>,
+        arrival: Arrival,
+        mut seat: Seat,
+        mut slot: Slot,
+    ) -> impl Future<Output = ()> + Send {
+        async move {
+            let by = arrival.by;
+            // Nothing is awaited in here while a refusal is at hand, which would be room that all runs take.
+            let carrying_out = 'decided: {
+                let (message, def, mut standing) = match self.admit(arrival, &mut slot).await {
+                    Admission::Run(message, def, standing) => (message, def, standing),
+                    Admission::Refuse(message, def, refusal) => {
+                        slot.release();
+                        let verdict = decide_refusal(refusal, Some(&message), UnixMillis::now());
+                        let settling = Settling::new(&self, &source, Subject::Task(message, def), seat);
+                        break 'decided settling.carry_out(verdict, None);
+                    }
+                };
+                let began = UnixMillis::now();
+                let verdict = match self.make_ready(&message, def, &source, &mut standing, &mut slot, by).await {
+                    Some(ctx) => {
+                        if def.config.ack == Ack::OnReceive {
+                            seat.ack_first();
+                        }
+                        self.run(def, &ctx, &source, &mut standing).await
+                    }
+                    None => Verdict::GiveBack,
+                };
+                slot.release();
+                // An outcome that comes late must not overwrite what another worker makes of the same run.
+                let is_ours = verdict == Verdict::GiveBack || standing.is_safe() || Box::pin(standing.holds()).await;
+                let verdict = if is_ours { verdict } else { Verdict::GiveBack };
+                let settling =
+                    Settling { began, ..Settling::new(&self, &source, Subject::Task(message, Some(def)), seat) };
+                settling.carry_out(verdict, Some(standing))
+            };
+            carrying_out.await;
+        }
+    }
+
+    /// The context of a run that may begin now.
+    async fn make_ready(
+        &self,
+        message: &Arc<Message>,
+        def: &TaskDef,
+        source: &Source,
+        standing: &mut Standing<'_>,
+        slot: &mut Slot,
+        by: Instant,
+    ) -> Option<TaskContext> {
+        let ctx = self.context(message.clone(), def, source, by).await?;
         if message.track {
             Box::pin(self.track(message, Step::Running)).await;
         }
-        if !self.may_begin(message, def, &mut standing, &mut slot, by).await {
-            drop(slot);
-            return settling.carry_out(Verdict::GiveBack, Some(standing)).await;
-        }
-        if def.config.ack == Ack::OnReceive {
-            settling.ack_now();
-        }
-        let verdict = self.run(def, &ctx, &source, &mut standing).await;
-        drop(slot);
-        // An outcome that comes late must not overwrite what another worker makes of the same run.
-        let verdict = if standing.is_safe() || Box::pin(standing.holds()).await { verdict } else { Verdict::GiveBack };
-        settling.carry_out(verdict, Some(standing)).await;
+        self.may_begin(message, def, standing, slot, by).await.then_some(ctx)
     }
 
     /// The limit of one run.

@@ -12,6 +12,7 @@ use super::{
     store::Stored,
 };
 use crate::{
+    BoxFuture,
     broker::{Origin, Publish},
     clock::UnixMillis,
     delivery::Settlement,
@@ -25,6 +26,7 @@ use crate::{
     status::Step,
     task::TaskDef,
 };
+use futures_util::future::{Either, Ready, ready};
 use std::{sync::Arc, time::Duration};
 
 /// After so long without success a delivery is given back.
@@ -96,13 +98,12 @@ impl<'a> Settling<'a> {
         Settling { processor, source, subject, seat, began: UnixMillis::now() }
     }
 
-    /// For `ack = "on_receive"`: whatever follows, the broker forgets the delivery.
-    pub(super) fn ack_now(&mut self) {
-        self.seat.ack_first();
-    }
-
-    /// `standing` is that of a run that took place.
-    pub(super) async fn carry_out(mut self, verdict: Verdict, mut standing: Option<Standing<'_>>) {
+    /// `standing` is that of a run that took place. What nearly all runs come to is done, or handed over, when this returns.
+    pub(super) fn carry_out(
+        mut self,
+        verdict: Verdict,
+        standing: Option<Standing<'a>>,
+    ) -> Either<Ready<()>, BoxFuture<'a, ()>> {
         if matches!(verdict, Verdict::Wait { .. }) {
             // The message that is published is of the same run, and may be here before its confirm: acknowledged with this
             // one, it would be lost.
@@ -111,26 +112,34 @@ impl<'a> Settling<'a> {
         if cfg!(taskq_bug = "ack_before_result") && !matches!(verdict, Verdict::GiveBack) {
             self.seat.ack_first();
         }
-        if let Some(endings) = self.endings_for(&verdict, standing.as_ref()) {
-            return self.hand_over(endings, verdict, standing);
+        if is_plain_end(&verdict, standing.as_ref()) {
+            if !self.is_stored() {
+                self.tell(Settlement::Ack);
+                return Either::Left(ready(()));
+            }
+            if let Some(endings) = self.processor.endings.as_ref().filter(|_| !self.processor.store.is_away()) {
+                self.hand_over(endings, verdict, standing);
+                return Either::Left(ready(()));
+            }
         }
-        let note = Note::of(&verdict, standing.as_ref());
-        let settlement = match self.finish_at_once(verdict).await {
-            Ok(()) => Settlement::Ack,
-            // Few come so far, and the others have no room for it.
-            Err(rest) => Box::pin(self.carry_out_at_length(rest, &mut standing)).await,
-        };
-        self.conclude(settlement, note, standing).await;
+        Either::Right(Box::pin(self.carry_out_alone(verdict, standing)))
     }
 
-    /// Where an end is handed over that nothing follows and nothing came before, if its store takes many together.
-    fn endings_for(&self, verdict: &Verdict, standing: Option<&Standing<'_>>) -> Option<&'a Endings> {
-        let is_plain = match verdict {
-            Verdict::Finish(End::Failed(_)) => false,
-            Verdict::Finish(_) => standing.is_some_and(Standing::is_plain) && self.is_stored(),
-            _ => false,
-        };
-        self.processor.endings.as_ref().filter(|_| is_plain && !self.processor.store.is_away())
+    /// Of an `async` block: an `async fn` would keep what it was given twice.
+    fn carry_out_alone(
+        self,
+        verdict: Verdict,
+        mut standing: Option<Standing<'a>>,
+    ) -> impl Future<Output = ()> + Send + 'a {
+        async move {
+            let note = Note::of(&verdict, standing.as_ref());
+            let settlement = match self.finish_at_once(verdict).await {
+                Ok(()) => Settlement::Ack,
+                // Few come so far, and the others have no room for it.
+                Err(rest) => Box::pin(self.carry_out_at_length(rest, &mut standing)).await,
+            };
+            self.conclude(settlement, note, standing).await;
+        }
     }
 
     fn hand_over(self, endings: &Endings, verdict: Verdict, standing: Option<Standing<'_>>) {
@@ -154,15 +163,23 @@ impl<'a> Settling<'a> {
         self.conclude(settlement, None, standing).await;
     }
 
-    async fn conclude(self, settlement: Settlement, note: Option<Note>, standing: Option<Standing<'_>>) {
-        if note.is_some() || standing.as_ref().is_some_and(Standing::is_claimed) {
-            Box::pin(self.note(note.filter(|_| settlement == Settlement::Ack), standing)).await;
+    fn conclude(
+        self,
+        settlement: Settlement,
+        note: Option<Note>,
+        standing: Option<Standing<'a>>,
+    ) -> Either<Ready<()>, BoxFuture<'a, ()>> {
+        if note.is_none() && !standing.as_ref().is_some_and(Standing::is_claimed) {
+            self.tell(settlement);
+            return Either::Left(ready(()));
         }
-        self.tell(settlement);
+        Either::Right(Box::pin(async move {
+            self.note(note.filter(|_| settlement == Settlement::Ack), standing).await;
+            self.tell(settlement);
+        }))
     }
 
-    /// What nearly all runs come to: an end that nothing follows, and that the store takes when it is first asked. Gives back
-    /// what is left to do.
+    /// An end that nothing follows, and that the store takes when it is first asked. Gives back what is left to do.
     async fn finish_at_once(&self, verdict: Verdict) -> Result<(), Rest> {
         let end = match verdict {
             Verdict::Finish(End::Failed(_)) => return Err(Rest::Verdict(verdict)),
@@ -370,5 +387,14 @@ impl<'a> Settling<'a> {
             let message = self.subject.message().map(|message| &**message);
             self.processor.app.observe(&Event::Settled { message, queue: &self.source.queue, settlement });
         }
+    }
+}
+
+/// Whether it is an end that nothing follows, of a run that the store knows nothing of.
+fn is_plain_end(verdict: &Verdict, standing: Option<&Standing<'_>>) -> bool {
+    match verdict {
+        Verdict::Finish(End::Failed(_)) => false,
+        Verdict::Finish(_) => standing.is_some_and(Standing::is_plain),
+        _ => false,
     }
 }

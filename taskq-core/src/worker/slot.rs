@@ -13,7 +13,7 @@ impl Slot {
         Slot { slots, permit: Some(permit) }
     }
 
-    /// Lets others run while this one waits.
+    /// Lets others run: this one waits, or is done.
     pub(super) fn release(&mut self) {
         self.permit = None;
     }
