@@ -3,19 +3,15 @@
 use crate::{
     BoxFuture,
     app::{App, Current},
-    broker::{Origin, Publish},
-    clock::{UnixMillis, from_now},
+    broker::Origin,
     codec,
     defaults::MAX_BODY,
-    error::{BrokerError, KiqError, WorkerError},
+    error::KiqError,
     handle::TaskHandle,
     id::TaskId,
-    message::{Content, ContentType, Labels, Message, check_labels},
-    middleware::{SendMiddleware, SendNext},
-    observer::Event,
-    queue::QueueSpec,
+    message::{ContentType, Labels, Message},
     span::IntoSpan,
-    status::Step,
+    submit::Submission,
     task::Task,
     trace::TraceContext,
 };
@@ -27,7 +23,6 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::time::Instant;
 
 /// A task on its way to the broker. Options come before the first poll; awaiting it sends.
 ///
@@ -75,6 +70,14 @@ struct Options {
 impl<T: Task> Kiq<T> {
     pub(crate) fn new(args: Option<T::Args>) -> Self {
         Kiq { state: State::Building { args, options: Box::default() } }
+    }
+
+    /// Makes it ready to be sent together with others. One that was polled before is given back.
+    pub(crate) fn prepare(self) -> Result<Result<Submission, KiqError>, Self> {
+        match self.state {
+            State::Building { args, options } => Ok(prepare::<T>(args, *options)),
+            state => Err(Kiq { state }),
+        }
     }
 
     /// Not to be run before this much time has passed: a [`Duration`] of any length, or text such as `"10m"`. Without
@@ -294,7 +297,13 @@ impl<T: Task> fmt::Debug for Kiq<T> {
     }
 }
 
-async fn send<T: Task>(args: Option<T::Args>, mut options: Options) -> Result<TaskHandle<T::Output>, KiqError> {
+async fn send<T: Task>(args: Option<T::Args>, options: Options) -> Result<TaskHandle<T::Output>, KiqError> {
+    let submission = prepare::<T>(args, options)?;
+    submission.send().await?;
+    Ok(submission.into_handle::<T>())
+}
+
+fn prepare<T: Task>(args: Option<T::Args>, mut options: Options) -> Result<Submission, KiqError> {
     let invalid = |option, reason| KiqError::Invalid { task: T::NAME.into(), option, reason };
     if let Some((option, reason)) = options.invalid.take() {
         return Err(invalid(option, reason));
@@ -321,20 +330,19 @@ async fn send<T: Task>(args: Option<T::Args>, mut options: Options) -> Result<Ta
     message.root = parent.map_or_else(|| message.id.clone(), |task| task.message().root.clone());
     message.traceparent = Some(app.trace_context(parent).unwrap_or_else(TraceContext::fresh).to_string());
 
-    let submission = Submission {
-        queue: options.queue.or(T::CONFIG.queue.map(str::to_owned)).unwrap_or_else(|| app.default_queue().to_owned()),
-        delay: options.delay,
-        within: options.within.unwrap_or_else(|| app.publish_timeout()),
-        origin: if parent.is_some() { Origin::Task } else { Origin::Caller },
-    };
-    let id = message.id.clone();
     if message.check && !T::CONFIG.store_result {
         let what = "an id of its own (`task_id`), which needs a stored result (the task has `store_result = false`)";
         return Err(KiqError::Unsupported { task: T::NAME.into(), what: what.into() });
     }
-    submission.check(&app, &message)?;
-    submission.send(&app, Arc::new(message)).await?;
-    Ok(TaskHandle::new(app, id, T::CONFIG.store_result))
+    let submission = Submission {
+        queue: options.queue.or(T::CONFIG.queue.map(str::to_owned)).unwrap_or_else(|| app.default_queue().to_owned()),
+        within: options.within.unwrap_or_else(|| app.publish_timeout()),
+        origin: if parent.is_some() { Origin::Task } else { Origin::Caller },
+        message: Arc::new(message),
+        app,
+    };
+    submission.check()?;
+    Ok(submission)
 }
 
 fn encode<T: Task>(content_type: ContentType, args: &T::Args) -> Result<bytes::Bytes, KiqError> {
@@ -344,162 +352,3 @@ fn encode<T: Task>(content_type: ContentType, args: &T::Args) -> Result<bytes::B
         _ => Ok(body),
     }
 }
-
-/// Where and how a message is published.
-struct Submission {
-    queue: String,
-    delay: Option<Duration>,
-    within: Duration,
-    origin: Origin,
-}
-
-impl Submission {
-    /// Whether everything that the call asks for can be had.
-    fn check(&self, app: &App, message: &Message) -> Result<(), KiqError> {
-        let task = || message.task.clone().into_owned();
-        let invalid = |option, reason| Err(KiqError::Invalid { task: task(), option, reason });
-        let unsupported = |what: String| Err(KiqError::Unsupported { task: task(), what });
-        if let Err(reason) = message.id.check() {
-            return invalid("task_id", format!("{:?} {reason}", message.id));
-        }
-        if let Err(reason) = check_labels(&message.labels) {
-            return invalid("label", reason);
-        }
-        if let Err(reason) = app.check_task_name(&message.task) {
-            return invalid("name", reason);
-        }
-        if app.queue_spec(&self.queue).is_none()
-            && let Err(reason) = QueueSpec::new(&self.queue).check()
-        {
-            return invalid("queue", format!("{:?} {reason}", self.queue));
-        }
-        if let (Some(eta), Some(expires)) = (message.eta, message.expires)
-            && expires <= eta
-        {
-            let after = |moment| humantime::format_duration(message.created.until(moment));
-            let reason = format!(
-                "it would expire after {}, and is not to be run before {} have passed: both count from now",
-                after(expires),
-                after(eta)
-            );
-            return invalid("expires", reason);
-        }
-        if message.check && app.results().is_none() {
-            return unsupported("an id of its own (`task_id`), which needs a result backend".into());
-        }
-        if self.delay.is_some() && !app.broker().capabilities().delay {
-            return unsupported("a delay, which this broker does not have".into());
-        }
-        let Some(priority) = message.priority else { return Ok(()) };
-        match app.queue_spec(&self.queue).and_then(QueueSpec::highest_priority) {
-            Some(highest) if priority <= highest => Ok(()),
-            Some(highest) => {
-                invalid("priority", format!("{priority} is above {highest}, the highest of queue `{}`", self.queue))
-            }
-            None => unsupported(format!(
-                "priority {priority}, but queue `{0}` has no priorities; declare it with `QueueSpec::new(\"{0}\").priorities(10)`",
-                self.queue
-            )),
-        }
-    }
-
-    /// Starts the app if need be, runs the onion, publishes; all of it within the limit.
-    async fn send(&self, app: &App, message: Arc<Message>) -> Result<(), KiqError> {
-        let deadline = from_now(self.within);
-        if !app.has_started() {
-            Box::pin(self.start(app, &message, deadline)).await?;
-        }
-        if let Some(reason) = app.unready(&message.task) {
-            let what = format!("a parameter that this app cannot give: {reason}");
-            return Err(KiqError::Unsupported { task: message.task.to_string(), what });
-        }
-        app.run_embedded();
-        match app.send_middleware() {
-            [] => self.publish(app, message.clone(), deadline).await?,
-            onion => Box::pin(self.run_onion(app, onion, message.clone(), deadline)).await?,
-        }
-        if message.track {
-            Box::pin(note_queued(app, &message.id, deadline)).await;
-        }
-        Ok(())
-    }
-
-    async fn start(&self, app: &App, message: &Message, deadline: Instant) -> Result<(), KiqError> {
-        let Message { task, id, .. } = message;
-        match tokio::time::timeout_at(deadline, app.started()).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(WorkerError::Broker(error))) => Err(KiqError::from_broker(task, id, error)),
-            Ok(Err(error)) => Err(KiqError::Startup { task: task.to_string(), source: error.into() }),
-            Err(_) => {
-                let text = format!("the app did not start within {:?}: {} does not answer", self.within, app.awaited());
-                Err(KiqError::Broker { task: task.to_string(), source: BrokerError::other(text) })
-            }
-        }
-    }
-
-    async fn run_onion(
-        &self,
-        app: &App,
-        onion: &[Arc<dyn SendMiddleware>],
-        message: Arc<Message>,
-        deadline: Instant,
-    ) -> Result<(), KiqError> {
-        let (task, id) = (message.task.clone(), message.id.clone());
-        let publish = |message: Message| -> BoxFuture<'_, _> {
-            let checked = self.check_onion(app, &message, &id);
-            Box::pin(async move {
-                checked?;
-                self.publish(app, Arc::new(message), deadline).await
-            })
-        };
-        let sending = SendNext::new(onion, &publish).run(Arc::unwrap_or_clone(message));
-        // A middleware may hang, before the message was sent or after.
-        let sent = tokio::time::timeout_at(deadline + ONION_GRACE, sending).await;
-        sent.unwrap_or_else(|_| Err(KiqError::Unknown { task: task.to_string(), id: id.maybe_sent() }))
-    }
-
-    /// Send middleware may have changed what was checked before; the id is the handle's, and stays.
-    fn check_onion(&self, app: &App, message: &Message, id: &TaskId) -> Result<(), KiqError> {
-        if message.id != *id {
-            let reason = format!("a send middleware made it {:?}; the handle waits for {id:?}", message.id);
-            return Err(KiqError::Invalid { task: message.task.to_string(), option: "task_id", reason });
-        }
-        self.check(app, message)
-    }
-
-    async fn publish(&self, app: &App, message: Arc<Message>, deadline: Instant) -> Result<(), KiqError> {
-        let within = deadline.saturating_duration_since(Instant::now());
-        // What is left of the delay, so that time spent in start-up and middleware does not add to it.
-        let delay = message.eta.map(|eta| UnixMillis::now().until(eta));
-        let content = Content::Task(message.clone());
-        let publish = Publish::new(&self.queue, content).delay(delay).within(within).origin(self.origin);
-        let Message { task, id, .. } = &*message;
-        match tokio::time::timeout(within + GRACE, app.broker().publish(publish)).await {
-            Ok(published) => published.map_err(|error| KiqError::from_broker(task, id, error))?,
-            Err(_) => return Err(KiqError::Unknown { task: task.to_string(), id: id.clone().maybe_sent() }),
-        }
-        tracing::debug!(task.id = %id, task.name = %task, queue = self.queue, "task submitted");
-        if app.is_observed() {
-            app.observe(&Event::Published { message: &message, queue: &self.queue });
-        }
-        Ok(())
-    }
-}
-
-/// Notes that the task is queued, if that can be done in time: it is sent, whatever becomes of the note.
-async fn note_queued(app: &App, id: &TaskId, deadline: Instant) {
-    let Some(results) = app.results() else { return };
-    match tokio::time::timeout_at(deadline, results.track(id, Step::Queued, app.result_ttl())).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => {
-            tracing::warn!(task.id = %id, error = &error as &dyn std::error::Error, "the step `queued` was not noted");
-        }
-        Err(_) => tracing::warn!(task.id = %id, "the step `queued` was not noted in time"),
-    }
-}
-
-/// A broker keeps the limit by itself, and knows better than we what became of the message.
-const GRACE: Duration = Duration::from_millis(250);
-
-/// What middleware gets beyond that, to pass on what the broker said.
-const ONION_GRACE: Duration = Duration::from_millis(500);

@@ -66,6 +66,7 @@ mod span;
 mod spill;
 mod state;
 mod status;
+mod submit;
 mod task;
 mod trace;
 pub mod wire;

@@ -27,7 +27,7 @@ use targets::Targets;
 use taskq_core::{BrokerError, Origin, Publish};
 use tokio::{
     sync::{
-        Semaphore,
+        Mutex, Semaphore,
         mpsc::{self, error::TrySendError},
         oneshot,
     },
@@ -67,6 +67,8 @@ pub(crate) struct Publisher {
     lanes: Vec<mpsc::Sender<Job>>,
     count: Arc<Semaphore>,
     kib: Arc<Semaphore>,
+    /// Whoever publishes many: those of the next one go after all of these, also where they have to wait for room.
+    turn: Mutex<()>,
     closing: CancellationToken,
 }
 
@@ -96,6 +98,7 @@ impl Publisher {
             lanes,
             count: Arc::new(Semaphore::new(MAX_UNCONFIRMED)),
             kib: Arc::new(Semaphore::new(MAX_UNCONFIRMED_KIB as usize)),
+            turn: Mutex::new(()),
             closing,
         };
         Ok((publisher, running))
@@ -109,14 +112,7 @@ impl Publisher {
 
     /// Publishes in this order: one after another they go on their way, and all outcomes are waited for together.
     pub(crate) async fn publish_many(&self, publishes: Vec<Publish>, runtime: &Runtime) -> Vec<Outcome> {
-        let mut admitted = Vec::with_capacity(publishes.len());
-        for (job, waiting) in publishes.into_iter().map(Job::new) {
-            let admission = match self.admit(job, runtime) {
-                Ok(admission) => admission.await.transpose(),
-                Err(error) => Err(error),
-            };
-            admitted.push(admission.map(|_| waiting));
-        }
+        let admitted = self.admit_all(publishes, runtime).await;
         let mut outcomes = Vec::with_capacity(admitted.len());
         for waiting in admitted {
             outcomes.push(match waiting {
@@ -125,6 +121,28 @@ impl Publisher {
             });
         }
         outcomes
+    }
+
+    async fn admit_all(&self, publishes: Vec<Publish>, runtime: &Runtime) -> Vec<Result<Waiting, BrokerError>> {
+        let jobs: Vec<_> = publishes.into_iter().map(Job::new).collect();
+        let first_deadline = jobs.iter().map(|(job, _)| job.deadline).min();
+        let _turn = match self.turn.try_lock() {
+            Ok(turn) => Some(turn),
+            // Without its turn by then, each says by itself what it waits for.
+            Err(_) => match first_deadline.map(|deadline| runtime.by(deadline, self.turn.lock())) {
+                Some(Ok(waiting)) => Box::pin(waiting).await.ok(),
+                _ => None,
+            },
+        };
+        let mut admitted = Vec::with_capacity(jobs.len());
+        for (job, waiting) in jobs {
+            let admission = match self.admit(job, runtime) {
+                Ok(admission) => admission.await.transpose(),
+                Err(error) => Err(error),
+            };
+            admitted.push(admission.map(|_| waiting));
+        }
+        admitted
     }
 
     /// Hands a message to the owner of its channel. There nearly always is room for it; the few that wait for it do so in a

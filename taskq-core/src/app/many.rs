@@ -6,10 +6,15 @@ use crate::{
     defaults::KIQ_MANY_IN_FLIGHT,
     error::{KiqError, KiqManyError},
     handle::TaskHandle,
+    kiq::Kiq,
+    submit::{Submission, send_all},
     task::Task,
 };
 use futures_util::{StreamExt, stream};
-use std::future::Future;
+use std::{future::Future, iter};
+
+/// So many are published by one call of the broker.
+const TOGETHER: usize = 50;
 
 /// The value type of an iterator's calls.
 type OutputOf<I> = <<<I as IntoIterator>::Item as IntoKiq>::Task as Task>::Output;
@@ -49,14 +54,38 @@ impl App {
         I::Item: IntoKiq,
     {
         let app = self.clone();
-        let calls = calls.into_iter();
+        let mut calls = calls.into_iter();
         async move {
-            let sending = stream::iter(calls.map(|call| call.into_kiq().on(&app))).buffered(KIQ_MANY_IN_FLIGHT);
-            let outcomes: Vec<Result<_, KiqError>> = sending.collect().await;
+            let groups = iter::from_fn(|| {
+                let group = calls.by_ref().take(TOGETHER);
+                let group: Vec<_> = group.map(|call| call.into_kiq().on(&app)).collect();
+                (!group.is_empty()).then_some(group)
+            });
+            let sending = stream::iter(groups.map(|group| send_group(&app, group)));
+            let outcomes: Vec<_> = sending.buffered(KIQ_MANY_IN_FLIGHT / TOGETHER).collect().await;
+            let outcomes: Vec<_> = outcomes.into_iter().flatten().collect();
             if outcomes.iter().any(Result::is_err) {
                 return Err(KiqManyError::new(outcomes));
             }
             Ok(outcomes.into_iter().filter_map(Result::ok).collect())
         }
     }
+}
+
+async fn send_group<T: Task>(app: &App, group: Vec<Kiq<T>>) -> Vec<Result<TaskHandle<T::Output>, KiqError>> {
+    let prepared: Vec<_> = group.into_iter().map(Kiq::prepare).collect();
+    let submissions: Vec<&Submission> = prepared.iter().flatten().flatten().collect();
+    let mut sent = send_all(app, &submissions).await.into_iter();
+    let mut outcomes = Vec::with_capacity(prepared.len());
+    for prepared in prepared {
+        outcomes.push(match prepared {
+            Ok(Ok(submission)) => match sent.next().unwrap_or_else(|| Err(submission.unknown())) {
+                Ok(()) => Ok(submission.into_handle::<T>()),
+                Err(error) => Err(error),
+            },
+            Ok(Err(error)) => Err(error),
+            Err(under_way) => under_way.await,
+        });
+    }
+    outcomes
 }

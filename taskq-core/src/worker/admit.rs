@@ -212,6 +212,9 @@ impl Processor {
 }
 
 fn out_of_time(message: &Message) -> Option<Refusal> {
+    if message.expires.is_none() && message.eta.is_none() {
+        return None;
+    }
     let now = UnixMillis::now();
     if message.expires.is_some_and(|expires| expires <= now) {
         return Some(Refusal::Expired);

@@ -227,9 +227,11 @@ impl Processor {
 
 /// The broker has kept the delay: what is left of it by the sender's clock is how far that one is ahead.
 fn due_by_now(mut message: Arc<Message>) -> Arc<Message> {
-    let now = UnixMillis::now();
-    if message.eta.is_some_and(|eta| now.until(eta) > CLOCKS_APART) {
-        Arc::make_mut(&mut message).eta = Some(now);
+    if let Some(eta) = message.eta {
+        let now = UnixMillis::now();
+        if now.until(eta) > CLOCKS_APART {
+            Arc::make_mut(&mut message).eta = Some(now);
+        }
     }
     message
 }

@@ -37,6 +37,11 @@ impl Footing {
         self.since + TRUST
     }
 
+    /// Whether no copy of the message can be running, while the broker counts on this process.
+    fn is_fresh(&self) -> bool {
+        Instant::now() < self.trusted_until()
+    }
+
     /// Whether the broker may have given the message to somebody else.
     pub(super) fn is_lost(&self) -> bool {
         // A process that was stopped may not have noticed yet what became of its connections.
@@ -113,7 +118,7 @@ impl<'a> Standing<'a> {
 
     /// Whether the run began, or is to begin, so soon after its delivery that a copy of its message cannot.
     pub(super) fn is_trusted(&self) -> bool {
-        self.has_footing() && Instant::now() < self.footing.trusted_until()
+        self.footing.is_fresh() && self.has_footing()
     }
 
     pub(super) fn is_claimed(&self) -> bool {
@@ -138,7 +143,7 @@ impl<'a> Standing<'a> {
     pub(super) fn ground(&self) -> Ground {
         match () {
             () if self.footing.is_lost() => Ground::Lost,
-            () if self.is_looked_up || self.is_trusted() => Ground::Firm,
+            () if self.is_looked_up || self.footing.is_fresh() => Ground::Firm,
             () => Ground::Unsure,
         }
     }

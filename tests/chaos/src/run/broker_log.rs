@@ -32,9 +32,10 @@ pub(crate) fn read(text: &str, kills: &[u64]) -> Told {
         let Some(at) = line.split(' ').next().and_then(|time| time.parse::<u64>().ok()) else { continue };
         if line.contains("Starting RabbitMQ") {
             // What was open when the node was killed has no line of its own.
-            let killed = kills.iter().copied().filter(|kill| *kill < at).max().unwrap_or(at);
             for number in std::mem::take(&mut open).into_values() {
-                told.connections[number].ended = Some((killed, "the node was killed"));
+                let connection = &mut told.connections[number];
+                let killed = kills.iter().copied().filter(|kill| (connection.from..at).contains(kill)).min();
+                connection.ended = Some((killed.unwrap_or(at), "the node was killed"));
             }
         }
         if let Some(node) = line.split_once("rabbit on node ").and_then(|(_, rest)| rest.strip_suffix(" down")) {
@@ -116,6 +117,17 @@ mod tests {
             other => panic!("{other:?}"),
         };
         ends(logs).into_iter().map(|(at, event)| (at, name(event))).collect()
+    }
+
+    #[test]
+    fn connections_do_not_end_before_they_begin_when_their_node_is_started_again_without_having_been_killed() {
+        let text = "\
+1 [info] <0.1.0>  Starting RabbitMQ 3.10.8 on Erlang 25
+10 [info] <0.7.0> connection <0.7.0> (127.0.0.1:1 -> 127.0.0.1:2) has a client-provided name: taskq/worker-0.1/vm/99/con
+50 [info] <0.1.0>  Starting RabbitMQ 3.10.8 on Erlang 25
+";
+        assert_eq!(ended(&BTreeMap::from([("one".into(), read(text, &[5]))])), [(50, "worker-0.1")]);
+        assert_eq!(ended(&BTreeMap::from([("one".into(), read(text, &[5, 20, 30]))])), [(20, "worker-0.1")]);
     }
 
     #[test]

@@ -1,0 +1,221 @@
+//! Messages on their way to the broker: checked, led through the send middleware, published and confirmed.
+
+use crate::{
+    BoxFuture,
+    app::App,
+    broker::{Origin, Publish},
+    clock::{UnixMillis, from_now},
+    error::{BrokerError, KiqError, WorkerError},
+    handle::TaskHandle,
+    message::{Content, Message, check_labels},
+    middleware::{SendMiddleware, SendNext},
+    observer::Event,
+    queue::QueueSpec,
+    status::Step,
+    task::Task,
+};
+use futures_util::future::join_all;
+use std::{sync::Arc, time::Duration};
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// A broker keeps the limit by itself, and knows better than we what became of the message.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// What middleware gets beyond that, to pass on what the broker said.
+const ONION_GRACE: Duration = Duration::from_millis(500);
+
+/// What is published, where and how.
+pub(crate) struct Submission {
+    pub(crate) app: App,
+    pub(crate) message: Arc<Message>,
+    pub(crate) queue: String,
+    pub(crate) within: Duration,
+    pub(crate) origin: Origin,
+}
+
+impl Submission {
+    pub(crate) fn into_handle<T: Task>(self) -> TaskHandle<T::Output> {
+        TaskHandle::new(self.app, self.message.id.clone(), T::CONFIG.store_result)
+    }
+
+    /// Whether everything that the call asks for can be had.
+    pub(crate) fn check(&self) -> Result<(), KiqError> {
+        self.check_message(&self.message)
+    }
+
+    /// The same for what middleware has made of the message.
+    fn check_message(&self, message: &Message) -> Result<(), KiqError> {
+        let app = &self.app;
+        let task = || message.task.clone().into_owned();
+        let invalid = |option, reason| Err(KiqError::Invalid { task: task(), option, reason });
+        let unsupported = |what: String| Err(KiqError::Unsupported { task: task(), what });
+        if let Err(reason) = message.id.check() {
+            return invalid("task_id", format!("{:?} {reason}", message.id));
+        }
+        if let Err(reason) = check_labels(&message.labels) {
+            return invalid("label", reason);
+        }
+        if let Err(reason) = app.check_task_name(&message.task) {
+            return invalid("name", reason);
+        }
+        if app.queue_spec(&self.queue).is_none()
+            && let Err(reason) = QueueSpec::new(&self.queue).check()
+        {
+            return invalid("queue", format!("{:?} {reason}", self.queue));
+        }
+        if let (Some(eta), Some(expires)) = (message.eta, message.expires)
+            && expires <= eta
+        {
+            let after = |moment| humantime::format_duration(message.created.until(moment));
+            let reason = format!(
+                "it would expire after {}, and is not to be run before {} have passed: both count from now",
+                after(expires),
+                after(eta)
+            );
+            return invalid("expires", reason);
+        }
+        if message.check && app.results().is_none() {
+            return unsupported("an id of its own (`task_id`), which needs a result backend".into());
+        }
+        if self.message.eta.is_some() && !app.broker().capabilities().delay {
+            return unsupported("a delay, which this broker does not have".into());
+        }
+        let Some(priority) = message.priority else { return Ok(()) };
+        match app.queue_spec(&self.queue).and_then(QueueSpec::highest_priority) {
+            Some(highest) if priority <= highest => Ok(()),
+            Some(highest) => {
+                invalid("priority", format!("{priority} is above {highest}, the highest of queue `{}`", self.queue))
+            }
+            None => unsupported(format!(
+                "priority {priority}, but queue `{0}` has no priorities; declare it with `QueueSpec::new(\"{0}\").priorities(10)`",
+                self.queue
+            )),
+        }
+    }
+
+    /// Starts the app if need be, runs the onion, publishes; all of it within the limit.
+    pub(crate) async fn send(&self) -> Result<(), KiqError> {
+        let (app, deadline) = (&self.app, from_now(self.within));
+        if !app.has_started() {
+            Box::pin(self.start(deadline)).await?;
+        }
+        if let Some(reason) = app.unready(&self.message.task) {
+            let what = format!("a parameter that this app cannot give: {reason}");
+            return Err(KiqError::Unsupported { task: self.message.task.to_string(), what });
+        }
+        app.run_embedded();
+        match app.send_middleware() {
+            [] => self.publish(&self.message, deadline).await?,
+            onion => Box::pin(self.run_onion(onion, deadline)).await?,
+        }
+        if self.message.track {
+            Box::pin(self.note_queued(deadline)).await;
+        }
+        Ok(())
+    }
+
+    async fn start(&self, deadline: Instant) -> Result<(), KiqError> {
+        let Message { task, id, .. } = &*self.message;
+        match timeout_at(deadline, self.app.started()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(WorkerError::Broker(error))) => Err(KiqError::from_broker(task, id, error)),
+            Ok(Err(error)) => Err(KiqError::Startup { task: task.to_string(), source: error.into() }),
+            Err(_) => {
+                let (within, awaited) = (self.within, self.app.awaited());
+                let text = format!("the app did not start within {within:?}: {awaited} does not answer");
+                Err(KiqError::Broker { task: task.to_string(), source: BrokerError::other(text) })
+            }
+        }
+    }
+
+    async fn run_onion(&self, onion: &[Arc<dyn SendMiddleware>], deadline: Instant) -> Result<(), KiqError> {
+        let publish = |message: Message| -> BoxFuture<'_, _> {
+            Box::pin(async move {
+                self.check_onion(&message)?;
+                self.publish(&Arc::new(message), deadline).await
+            })
+        };
+        let sending = SendNext::new(onion, &publish).run(Message::clone(&self.message));
+        // A middleware may hang, before the message was sent or after.
+        timeout_at(deadline + ONION_GRACE, sending).await.unwrap_or_else(|_| Err(self.unknown()))
+    }
+
+    /// Send middleware may have changed what was checked before; the id is the handle's, and stays.
+    fn check_onion(&self, message: &Message) -> Result<(), KiqError> {
+        let id = &self.message.id;
+        if message.id != *id {
+            let reason = format!("a send middleware made it {:?}; the handle waits for {id:?}", message.id);
+            return Err(KiqError::Invalid { task: message.task.to_string(), option: "task_id", reason });
+        }
+        self.check_message(message)
+    }
+
+    async fn publish(&self, message: &Arc<Message>, deadline: Instant) -> Result<(), KiqError> {
+        let publish = self.publish_of(message, deadline);
+        let limit = publish.within + GRACE;
+        match timeout(limit, self.app.broker().publish(publish)).await {
+            Ok(published) => self.published(message, published),
+            Err(_) => Err(self.unknown()),
+        }
+    }
+
+    fn publish_of(&self, message: &Arc<Message>, deadline: Instant) -> Publish {
+        let within = deadline.saturating_duration_since(Instant::now());
+        // What is left of the delay, so that time spent in start-up and middleware does not add to it.
+        let delay = message.eta.map(|eta| UnixMillis::now().until(eta));
+        let content = Content::Task(message.clone());
+        Publish::new(&self.queue, content).delay(delay).within(within).origin(self.origin)
+    }
+
+    /// Tells those who want to know, by the broker's answer.
+    fn published(&self, message: &Message, answer: Result<(), BrokerError>) -> Result<(), KiqError> {
+        let Message { task, id, .. } = message;
+        answer.map_err(|error| KiqError::from_broker(task, id, error))?;
+        tracing::debug!(task.id = %id, task.name = %task, queue = self.queue, "task submitted");
+        if self.app.is_observed() {
+            self.app.observe(&Event::Published { message, queue: &self.queue });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn unknown(&self) -> KiqError {
+        KiqError::Unknown { task: self.message.task.to_string(), id: self.message.id.clone().maybe_sent() }
+    }
+
+    /// Notes that the task is queued, if that can be done in time: it is sent, whatever becomes of the note.
+    async fn note_queued(&self, deadline: Instant) {
+        let (id, Some(results)) = (&self.message.id, self.app.results()) else { return };
+        match timeout_at(deadline, results.track(id, Step::Queued, self.app.result_ttl())).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(task.id = %id, error = &error as &dyn std::error::Error, "the step `queued` was not noted");
+            }
+            Err(_) => tracing::warn!(task.id = %id, "the step `queued` was not noted in time"),
+        }
+    }
+}
+
+/// Sends submissions of one app, by one call of its broker where nothing has to be done about each of them.
+pub(crate) async fn send_all(app: &App, submissions: &[&Submission]) -> Vec<Result<(), KiqError>> {
+    let is_ready = |submission: &&Submission| app.unready(&submission.message.task).is_none();
+    if !app.has_started() || !app.send_middleware().is_empty() || !submissions.iter().all(is_ready) {
+        return join_all(submissions.iter().map(|submission| submission.send())).await;
+    }
+    app.run_embedded();
+    let longest = submissions.iter().map(|submission| submission.within).max().unwrap_or_default();
+    let publish = |submission: &&Submission| submission.publish_of(&submission.message, from_now(submission.within));
+    let publishes = submissions.iter().map(publish).collect();
+    let answers = timeout(longest + GRACE, app.broker().publish_many(publishes)).await.unwrap_or_default();
+    let mut answers = answers.into_iter();
+    let outcome = |submission: &&Submission| match answers.next() {
+        Some(answer) => submission.published(&submission.message, answer),
+        // The broker has not said in time what became of it, or has forgotten to.
+        None => Err(submission.unknown()),
+    };
+    let outcomes: Vec<_> = submissions.iter().map(outcome).collect();
+    let sent =
+        submissions.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_ok()).map(|(submission, _)| submission);
+    let tracked = sent.filter(|submission| submission.message.track);
+    join_all(tracked.map(|submission| submission.note_queued(from_now(submission.within)))).await;
+    outcomes
+}
