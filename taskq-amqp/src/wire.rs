@@ -278,7 +278,9 @@ impl<'a> Received<'a> {
         if let Some(seconds) = properties.timestamp() {
             message.created = UnixMillis(seconds.saturating_mul(1000));
         }
-        if let Some(root) = given(properties.correlation_id()) {
+        if let Some(root) = given(properties.correlation_id())
+            && root != message.root.as_str()
+        {
             message.root = root.into();
         }
         Ok(message)
@@ -286,22 +288,21 @@ impl<'a> Received<'a> {
 
     fn labels(&self) -> Labels {
         let is_label = |name: &str| !name.starts_with(wire::PREFIX) && name != wire::HEADER_TRACEPARENT;
-        self.of_sender().filter(|(name, _)| is_label(name)).map(|(name, value)| (name, value.into_owned())).collect()
+        self.of_sender(is_label).map(|(name, value)| (name.to_owned(), value.into_owned())).collect()
     }
 
-    /// All headers but those that the server adds. A message that is published with a server's `x-death` is taken for one
+    /// All headers of these names but those that the server adds. A message that is published with a server's `x-death` is taken for one
     /// that goes in circles and is dropped at its next delay, by every RabbitMQ before 4.0.1.
-    fn of_sender(&self) -> impl Iterator<Item = (String, Cow<'a, str>)> + use<'a> {
+    fn of_sender(&self, is_wanted: fn(&str) -> bool) -> impl Iterator<Item = (&'a str, Cow<'a, str>)> + use<'a> {
         let is_servers = |name: &str| name.starts_with("x-") || matches!(name, "CC" | "BCC");
-        let all = self.0.into_iter().flatten();
-        all.filter(move |(name, _)| !is_servers(name.as_str())).map(|(name, value)| (name.to_string(), text_of(value)))
+        let all = self.0.into_iter().flatten().map(|(name, value)| (name.as_str(), value));
+        all.filter(move |(name, _)| is_wanted(name) && !is_servers(name)).map(|(name, value)| (name, text_of(value)))
     }
 
     fn foreign(&self, properties: &BasicProperties, body: Bytes, reason: String) -> Foreign {
         let mut headers: BTreeMap<String, String> = self
-            .of_sender()
-            .filter(|(name, _)| !is_of_epitaph(name))
-            .map(|(name, value)| (name, value.into_owned()))
+            .of_sender(|name| !is_of_epitaph(name))
+            .map(|(name, value)| (name.to_owned(), value.into_owned()))
             .collect();
         for (name, value) in other_properties(properties) {
             headers.insert(format!("{PROPERTY}{name}"), value);

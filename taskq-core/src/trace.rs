@@ -1,6 +1,9 @@
 //! W3C trace context: which trace a task belongs to, carried from its producer.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
+
+/// The length of a header.
+const HEADER: usize = 55;
 
 /// A `traceparent`: <https://www.w3.org/TR/trace-context/>.
 ///
@@ -65,6 +68,14 @@ impl TraceContext {
         let span = u64::from_str_radix(span, 16).ok()?;
         let flags = u8::from_str_radix(flags, 16).ok()?;
         (trace != 0 && span != 0).then_some(TraceContext { trace, span, flags })
+    }
+
+    /// The same as its text, which is written often.
+    pub(crate) fn header(self) -> String {
+        let mut text = String::with_capacity(HEADER);
+        // A string takes all that is written to it.
+        let _ = write!(text, "{self}");
+        text
     }
 
     /// The trace's id as 32 hexadecimal digits.

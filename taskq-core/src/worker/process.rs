@@ -110,8 +110,10 @@ impl Processor {
         settling.carry_out(verdict, None).await;
     }
 
-    /// Of an `async` block, because an `async fn` keeps what it was given beside what it makes of it, and there may be tens
-    /// of thousands of these.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` keeps what it was given beside what it makes of it, and there may be tens of thousands of these"
+    )]
     fn process_task(
         self: Arc<Self>,
         source: Arc<Source>,
@@ -237,14 +239,13 @@ fn due_by_now(mut message: Arc<Message>) -> Arc<Message> {
 }
 
 fn span_of(message: &Message, queue: &str) -> tracing::Span {
-    let trace = message.traceparent.as_deref().and_then(TraceContext::parse);
     tracing::info_span!(
         "task",
         task.id = %message.id,
         task.name = %message.task,
         queue,
         attempt = message.attempt,
-        trace_id = trace.map(|trace| trace.trace_id()),
+        trace_id = message.traceparent.as_deref().and_then(TraceContext::parse).map(|trace| trace.trace_id()),
     )
 }
 

@@ -125,7 +125,7 @@ impl<'a> Settling<'a> {
         Either::Right(Box::pin(self.carry_out_alone(verdict, standing)))
     }
 
-    /// Of an `async` block: an `async fn` would keep what it was given twice.
+    #[expect(clippy::manual_async_fn, reason = "an `async fn` would keep what it was given twice")]
     fn carry_out_alone(
         self,
         verdict: Verdict,
