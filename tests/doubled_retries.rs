@@ -146,3 +146,10 @@ async fn it_runs_once_if_the_store_takes_no_notes_while_the_first_message_is_car
 async fn it_runs_once_if_the_store_takes_no_notes_when_the_second_message_comes() {
     assert_eq!(runs_with_a_store_away_for(BACKOFF + LATER * 2).await, ONCE_EACH);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_takes_no_notes_for_long_holds_nothing_up_for_ever() {
+    let ran = runs_with_a_store_away_for(BACKOFF * 1_000).await;
+    assert_eq!(ran.first().map(String::as_str), Some("attempt 1"));
+    assert_eq!(ran.last().map(String::as_str), Some("attempt 3"), "{ran:?}");
+}

@@ -10,17 +10,24 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 use support::{Log, Stage};
 use taskq::{
     BoxFuture, Broker, BrokerError, Capabilities, Consumer, KiqError, Message, Publish, QueueInfo, QueueSpec,
-    ResultBackend, SendNext, prelude::*,
+    ResultBackend, SendNext, TaskStatus, prelude::*,
 };
 
 #[task]
 async fn double(log: State<Log>, n: i64) -> i64 {
     log.note(n.to_string());
     n * 2
+}
+
+#[task]
+async fn weigh(log: State<Log>, n: i64, body: String) -> usize {
+    log.note(n.to_string());
+    body.len()
 }
 
 /// A broker in memory that counts how it is asked to publish.
@@ -159,4 +166,54 @@ async fn many_come_in_the_order_of_their_calls(stage: Stage) {
     assert_eq!(high, Vec::from_iter(500..1_000));
 }
 
-on_both!(many_come_in_the_order_of_their_calls);
+/// More bytes than may wait for their confirmation at once.
+async fn the_order_is_kept_where_there_is_no_room_for_all(stage: Stage) {
+    const BYTES: usize = 900 * 1024;
+    let log = Log::default();
+    let app = stage.idle_app().with_state(log.clone());
+    app.startup().await.unwrap();
+    let body = "x".repeat(BYTES);
+    let handles = app.kiq_many((0..90).map(|n| weigh(n, body.clone()))).await.unwrap();
+    let all = async {
+        for handle in &handles {
+            assert_eq!(handle.wait_result().await.unwrap().into_value().unwrap(), BYTES);
+        }
+    };
+    app.worker().concurrency(1).run_until(all).await.unwrap();
+    let ran: Vec<i64> = log.texts().iter().map(|n| n.parse().unwrap()).collect();
+    assert_eq!(ran, Vec::from_iter(0..90));
+}
+
+/// The first call starts the app; those after it go together.
+async fn each_keeps_its_own_options(stage: Stage) {
+    let log = Log::default();
+    let app = stage.idle_app().with_state(log.clone()).with_tracking();
+    let call = |n: i64| match n % 4 {
+        0 => double(n).kiq().delay("200ms"),
+        1 => double(n).kiq().within(Duration::MAX),
+        2 => double(n).kiq().queue("no such.#"),
+        _ => double(n).kiq(),
+    };
+    for _ in 0..2 {
+        let outcomes = app.kiq_many((0..20).map(call)).await.unwrap_err().into_outcomes();
+        assert_eq!(outcomes.len(), 20);
+        let all = async {
+            for (n, outcome) in (0..).zip(&outcomes) {
+                match outcome {
+                    Ok(handle) => assert_eq!(handle.wait_result().await.unwrap().into_value().unwrap(), n * 2),
+                    Err(error) => assert!(n % 4 == 2 && matches!(error, KiqError::Invalid { .. }), "{n}: {error}"),
+                }
+            }
+        };
+        for handle in outcomes.iter().flatten() {
+            assert_eq!(handle.status().await.unwrap(), TaskStatus::Queued);
+        }
+        app.worker().run_until(all).await.unwrap();
+    }
+}
+
+on_both!(
+    many_come_in_the_order_of_their_calls,
+    the_order_is_kept_where_there_is_no_room_for_all,
+    each_keeps_its_own_options,
+);

@@ -291,8 +291,8 @@ impl<'a> Received<'a> {
         self.of_sender(is_label).map(|(name, value)| (name.to_owned(), value.into_owned())).collect()
     }
 
-    /// All headers of these names but those that the server adds. A message that is published with a server's `x-death` is taken for one
-    /// that goes in circles and is dropped at its next delay, by every RabbitMQ before 4.0.1.
+    /// The headers of these names, but those that the server adds. A message that is published with a server's `x-death` is
+    /// taken for one that goes in circles and is dropped at its next delay, by every RabbitMQ before 4.0.1.
     fn of_sender(&self, is_wanted: fn(&str) -> bool) -> impl Iterator<Item = (&'a str, Cow<'a, str>)> + use<'a> {
         let is_servers = |name: &str| name.starts_with("x-") || matches!(name, "CC" | "BCC");
         let all = self.0.into_iter().flatten().map(|(name, value)| (name.as_str(), value));

@@ -341,7 +341,7 @@ pub trait ResultBackend: Send + Sync + 'static {
     /// ```
     ///
     /// # Errors
-    /// [`ResultError::Store`]; a note may be lost.
+    /// [`ResultError::Store`]: it is tried again, for as long as a result is held, and the message is not acknowledged until then.
     fn carried_out<'a>(&'a self, bid: &'a Bid, ended: bool, ttl: Duration) -> BoxFuture<'a, Result<(), ResultError>> {
         let _ = (bid, ended, ttl);
         Box::pin(async { Ok(()) })

@@ -202,20 +202,20 @@ pub(crate) async fn send_all(app: &App, submissions: &[&Submission]) -> Vec<Resu
         return join_all(submissions.iter().map(|submission| submission.send())).await;
     }
     app.run_embedded();
-    let longest = submissions.iter().map(|submission| submission.within).max().unwrap_or_default();
-    let publish = |submission: &&Submission| submission.publish_of(&submission.message, from_now(submission.within));
-    let publishes = submissions.iter().map(publish).collect();
-    let answers = timeout(longest + GRACE, app.broker().publish_many(publishes)).await.unwrap_or_default();
-    let mut answers = answers.into_iter();
-    let outcome = |submission: &&Submission| match answers.next() {
+    let due: Vec<(&Submission, Instant)> =
+        submissions.iter().map(|submission| (*submission, from_now(submission.within))).collect();
+    let publishes = due.iter().map(|(submission, deadline)| submission.publish_of(&submission.message, *deadline));
+    let publishing = app.broker().publish_many(publishes.collect());
+    let last = due.iter().map(|(_, deadline)| *deadline).max().unwrap_or_else(Instant::now);
+    let mut answers = timeout_at(last + GRACE, publishing).await.unwrap_or_default().into_iter();
+    let outcome = |(submission, _): &(&Submission, Instant)| match answers.next() {
         Some(answer) => submission.published(&submission.message, answer),
         // The broker has not said in time what became of it, or has forgotten to.
         None => Err(submission.unknown()),
     };
-    let outcomes: Vec<_> = submissions.iter().map(outcome).collect();
-    let sent =
-        submissions.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_ok()).map(|(submission, _)| submission);
-    let tracked = sent.filter(|submission| submission.message.track);
-    join_all(tracked.map(|submission| submission.note_queued(from_now(submission.within)))).await;
+    let outcomes: Vec<_> = due.iter().map(outcome).collect();
+    let sent = due.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_ok()).map(|(due, _)| due);
+    let tracked = sent.filter(|(submission, _)| submission.message.track);
+    join_all(tracked.map(|(submission, deadline)| submission.note_queued(*deadline))).await;
     outcomes
 }

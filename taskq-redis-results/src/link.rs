@@ -33,7 +33,6 @@ pub(crate) struct Link {
 struct Slot {
     /// Counts attempts, so that a late report about an old connection does not break the new one.
     epoch: u64,
-    /// Tries in a row that came to nothing.
     /// Connections in a row that broke before they had answered anything.
     failures: u32,
     attempt: Option<Attempt>,

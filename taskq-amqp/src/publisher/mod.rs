@@ -13,7 +13,7 @@ mod window;
 use crate::{error, levels::Levels, link::Link, runtime::Runtime};
 use futures_util::{
     FutureExt,
-    future::{BoxFuture, OptionFuture, join_all},
+    future::{BoxFuture, join_all},
 };
 use job::{Job, Outcome, Room};
 use lane::Lane;
@@ -27,7 +27,7 @@ use targets::Targets;
 use taskq_core::{BrokerError, Origin, Publish};
 use tokio::{
     sync::{
-        Mutex, Semaphore,
+        Semaphore,
         mpsc::{self, error::TrySendError},
         oneshot,
     },
@@ -57,8 +57,8 @@ const CLOSING: Duration = Duration::from_secs(6);
 /// Tells the outcome of a message that is on its way.
 type Waiting = oneshot::Receiver<Outcome>;
 
-/// Waits until there is room for a message, if there is none at once.
-type Admission<'a> = OptionFuture<BoxFuture<'a, Result<(), BrokerError>>>;
+/// Waits until there is room for a message.
+type Admission<'a> = BoxFuture<'a, Result<(), BrokerError>>;
 
 pub(crate) struct Publisher {
     link: Link,
@@ -67,8 +67,6 @@ pub(crate) struct Publisher {
     lanes: Vec<mpsc::Sender<Job>>,
     count: Arc<Semaphore>,
     kib: Arc<Semaphore>,
-    /// Whoever publishes many: those of the next one go after all of these, also where they have to wait for room.
-    turn: Mutex<()>,
     closing: CancellationToken,
 }
 
@@ -98,7 +96,6 @@ impl Publisher {
             lanes,
             count: Arc::new(Semaphore::new(MAX_UNCONFIRMED)),
             kib: Arc::new(Semaphore::new(MAX_UNCONFIRMED_KIB as usize)),
-            turn: Mutex::new(()),
             closing,
         };
         Ok((publisher, running))
@@ -106,13 +103,32 @@ impl Publisher {
 
     pub(crate) async fn publish(&self, publish: Publish, runtime: &Runtime) -> Outcome {
         let (job, waiting) = Job::new(publish);
-        self.admit(job, runtime)?.await.transpose()?;
+        if let Some(admission) = self.admit(job, false, runtime)? {
+            admission.await?;
+        }
         outcome_of(waiting).await
     }
 
-    /// Publishes in this order: one after another they go on their way, and all outcomes are waited for together.
+    /// Publishes in this order, and waits for all outcomes together.
     pub(crate) async fn publish_many(&self, publishes: Vec<Publish>, runtime: &Runtime) -> Vec<Outcome> {
-        let admitted = self.admit_all(publishes, runtime).await;
+        let (mut admitted, mut held_up, mut is_behind) = (Vec::with_capacity(publishes.len()), Vec::new(), false);
+        for (place, publish) in publishes.into_iter().enumerate() {
+            let (job, waiting) = Job::new(publish);
+            let is_direct = job.due.is_none();
+            admitted.push(self.admit(job, is_behind, runtime).map(|admission| {
+                if let Some(admission) = admission {
+                    // Those after it would overtake it; those who wait for room get it in their order.
+                    is_behind |= is_direct;
+                    held_up.push(admission.map(move |admission| (place, admission)));
+                }
+                waiting
+            }));
+        }
+        for (place, admission) in join_all(held_up).await {
+            if let (Err(error), Some(admitted)) = (admission, admitted.get_mut(place)) {
+                *admitted = Err(error);
+            }
+        }
         let mut outcomes = Vec::with_capacity(admitted.len());
         for waiting in admitted {
             outcomes.push(match waiting {
@@ -123,34 +139,18 @@ impl Publisher {
         outcomes
     }
 
-    async fn admit_all(&self, publishes: Vec<Publish>, runtime: &Runtime) -> Vec<Result<Waiting, BrokerError>> {
-        let jobs: Vec<_> = publishes.into_iter().map(Job::new).collect();
-        let first_deadline = jobs.iter().map(|(job, _)| job.deadline).min();
-        let _turn = match self.turn.try_lock() {
-            Ok(turn) => Some(turn),
-            // Without its turn by then, each says by itself what it waits for.
-            Err(_) => match first_deadline.map(|deadline| runtime.by(deadline, self.turn.lock())) {
-                Some(Ok(waiting)) => Box::pin(waiting).await.ok(),
-                _ => None,
-            },
-        };
-        let mut admitted = Vec::with_capacity(jobs.len());
-        for (job, waiting) in jobs {
-            let admission = match self.admit(job, runtime) {
-                Ok(admission) => admission.await.transpose(),
-                Err(error) => Err(error),
-            };
-            admitted.push(admission.map(|_| waiting));
-        }
-        admitted
-    }
-
-    /// Hands a message to the owner of its channel. There nearly always is room for it; the few that wait for it do so in a
-    /// future of their own.
-    fn admit<'a>(&'a self, job: Job, runtime: &'a Runtime) -> Result<Admission<'a>, BrokerError> {
+    /// Hands a message to the owner of its channel. There nearly always is room for it; the few that wait for it, or behind
+    /// others, do so in a future of their own.
+    fn admit<'a>(
+        &'a self,
+        job: Job,
+        is_behind: bool,
+        runtime: &'a Runtime,
+    ) -> Result<Option<Admission<'a>>, BrokerError> {
         error::check_queue_name(&job.queue)?;
         check_size(&job)?;
-        Ok(self.admit_at_once(job).map(|job| self.admit_in_time(job, runtime).boxed()).into())
+        let waiting = if is_behind { Some(job) } else { self.admit_at_once(job) };
+        Ok(waiting.map(|job| self.admit_in_time(job, runtime).boxed()))
     }
 
     /// Gives the message back if it has to wait for anything.
@@ -179,7 +179,10 @@ impl Publisher {
         }
         let lane = if is_delayed { DIRECT_LANES } else { lane_of(&job.queue) };
         let Some(lane) = self.lanes.get(lane) else { return Err(BrokerError::Closed) };
-        lane.send(job).await.map_err(|_| BrokerError::Closed)
+        match runtime.by(job.deadline, lane.send(job))?.await {
+            Ok(sent) => sent.map_err(|_| BrokerError::Closed),
+            Err(_) => Err(self.no_room()),
+        }
     }
 
     fn room_now(&self, job: &Job) -> Option<Room> {
@@ -197,12 +200,13 @@ impl Publisher {
         };
         match runtime.by(job.deadline, both)?.await {
             Ok(room) => room.ok_or(BrokerError::Closed),
-            Err(_) => {
-                let reason =
-                    format!("{MAX_UNCONFIRMED} messages or {MAX_UNCONFIRMED_KIB} KiB wait for their confirmation");
-                Err(self.link.failure().unwrap_or(BrokerError::Blocked { reason }))
-            }
+            Err(_) => Err(self.no_room()),
         }
+    }
+
+    fn no_room(&self) -> BrokerError {
+        let reason = format!("{MAX_UNCONFIRMED} messages or {MAX_UNCONFIRMED_KIB} KiB wait for their confirmation");
+        self.link.failure().unwrap_or(BrokerError::Blocked { reason })
     }
 
     /// Refuses what comes, and waits for what is on its way.

@@ -261,7 +261,8 @@ impl App {
     }
 
     /// How long a result that the store does not take is held, and its message with it; 60 s by default. After that it is
-    /// kept in the task's own queue, until the store takes it. Text that is not a duration is an error at start.
+    /// kept in the task's own queue, until the store takes it. The message of a run that failed is held for as long at most,
+    /// until the store has noted that its retry is published. Text that is not a duration is an error at start.
     ///
     /// ```
     /// use taskq::{App, prelude::*};

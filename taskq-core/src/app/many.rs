@@ -15,6 +15,7 @@ use std::{future::Future, iter};
 
 /// So many are published by one call of the broker.
 const TOGETHER: usize = 50;
+const _: () = assert!(TOGETHER <= KIQ_MANY_IN_FLIGHT);
 
 /// The value type of an iterator's calls.
 type OutputOf<I> = <<<I as IntoIterator>::Item as IntoKiq>::Task as Task>::Output;
@@ -54,7 +55,7 @@ impl App {
         I::Item: IntoKiq,
     {
         let app = self.clone();
-        let mut calls = calls.into_iter();
+        let mut calls = calls.into_iter().fuse();
         async move {
             let groups = iter::from_fn(|| {
                 let group = calls.by_ref().take(TOGETHER);

@@ -8,6 +8,10 @@ use super::{
 };
 use crate::{defaults::CLAIM_TTL, outcome::Verdict, record::End};
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// What a note may take once its worker has to end.
+const LAST_TRY: Duration = Duration::from_secs(1);
 
 pub(super) struct Note {
     /// The task ended with it.
@@ -48,14 +52,19 @@ impl Settling<'_> {
 
     /// Tries for as long as a result is held for. What was carried out stays claimed or marked meanwhile.
     async fn leave(&self, note: &Note, mut standing: Standing<'_>, ttl: Duration) {
-        let (store, limit) = (&self.processor.store, self.processor.app.result_patience());
-        let mut patience = Patience::new(&self.processor.interrupt);
-        while store.may_ask(limit) {
-            let Err(error) = standing.carried_out(note.ended, ttl).await else { return store.answered() };
-            store.failed();
+        let (interrupt, limit) = (&self.processor.interrupt, self.processor.app.result_patience());
+        // Its run is over: others need not wait for the note.
+        standing.alone = None;
+        let mut patience = Patience::new(interrupt);
+        loop {
+            let noted = tokio::select! {
+                biased;
+                noted = standing.carried_out(note.ended, ttl) => noted,
+                () = last_moment(interrupt) => return,
+            };
+            let Err(error) = noted else { return };
             tracing::warn!(error = &error as &dyn std::error::Error, "that the run was carried out is not noted yet");
-            // One after another would find out for as long again that it is away.
-            if store.is_away_for(limit) {
+            if patience.elapsed() >= limit || self.processor.store.is_away_for(limit) {
                 return;
             }
             tokio::select! {
@@ -66,4 +75,11 @@ impl Settling<'_> {
             }
         }
     }
+}
+
+/// A worker that has to end does not wait for a store that is away: without its ack the message would come again, although
+/// what follows it is published.
+async fn last_moment(interrupt: &CancellationToken) {
+    interrupt.cancelled().await;
+    tokio::time::sleep(LAST_TRY).await;
 }
