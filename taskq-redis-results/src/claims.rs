@@ -116,6 +116,10 @@ return 1
 
 pub(crate) async fn claim(shared: Arc<Shared>, handle: Handle, bid: Bid) -> Result<ClaimAnswer, ResultError> {
     let asked = Instant::now();
+    if !bid.look {
+        // An end of this process counts from here on, also if it comes before the answer.
+        tracing::debug!(task.id = %bid.run.task, "a run is about to be claimed");
+    }
     let (word, number, record) = ask(&shared, &bid).await.map_err(|trouble| shared.error(trouble))?;
     match word.as_str() {
         "carried_out" => return Ok(ClaimAnswer::CarriedOut),

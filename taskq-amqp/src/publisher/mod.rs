@@ -155,7 +155,7 @@ impl Publisher {
 
     /// Gives the message back if it has to wait for anything.
     fn admit_at_once(&self, mut job: Job) -> Option<Job> {
-        if job.due.is_some() {
+        if job.due.is_some() && !self.targets.knows(&job.queue) {
             return Some(job);
         }
         if job.origin != Origin::Worker {
@@ -164,7 +164,7 @@ impl Publisher {
                 return Some(job);
             }
         }
-        let Some(lane) = self.lanes.get(lane_of(&job.queue)) else { return Some(job) };
+        let Some(lane) = self.lane_of(&job) else { return Some(job) };
         lane.try_send(job).err().map(TrySendError::into_inner)
     }
 
@@ -173,16 +173,18 @@ impl Publisher {
         if job.origin != Origin::Worker && job.room.is_none() {
             job.room = Some(self.room_for(&job, runtime).await?);
         }
-        let is_delayed = job.due.is_some();
-        if is_delayed {
+        if job.due.is_some() {
             self.targets.check(&job.queue, job.deadline, runtime).await?;
         }
-        let lane = if is_delayed { DIRECT_LANES } else { lane_of(&job.queue) };
-        let Some(lane) = self.lanes.get(lane) else { return Err(BrokerError::Closed) };
+        let Some(lane) = self.lane_of(&job) else { return Err(BrokerError::Closed) };
         match runtime.by(job.deadline, lane.send(job))?.await {
             Ok(sent) => sent.map_err(|_| BrokerError::Closed),
             Err(_) => Err(self.no_room()),
         }
+    }
+
+    fn lane_of(&self, job: &Job) -> Option<&mpsc::Sender<Job>> {
+        self.lanes.get(if job.due.is_some() { DIRECT_LANES } else { lane_of(&job.queue) })
     }
 
     fn room_now(&self, job: &Job) -> Option<Room> {

@@ -38,10 +38,15 @@ impl Targets {
         Targets { link, servers: servers.to_owned(), known: Mutex::default() }
     }
 
+    /// Whether there is nothing to ask.
+    pub(super) fn knows(&self, queue: &str) -> bool {
+        self.link.present().is_some_and(|session| self.is_known(&session, queue))
+    }
+
     /// # Errors
     /// [`BrokerError::Unroutable`], or what kept us from asking in time.
     pub(super) async fn check(&self, queue: &str, deadline: Instant, runtime: &Runtime) -> Result<(), BrokerError> {
-        if self.link.present().is_some_and(|session| self.is_known(&session, queue)) {
+        if self.knows(queue) {
             return Ok(());
         }
         match runtime.by(deadline, self.ask(queue, runtime))?.await {

@@ -29,9 +29,10 @@ pub(super) enum Admission<'a> {
 }
 
 impl Processor {
-    /// Looks at name and times, and asks the result store about a delivery that may have run before.
-    pub(super) async fn admit(&self, arrival: Arrival, slot: &mut Slot) -> Admission<'_> {
-        let Arrival { mut message, doubt, footing, by } = arrival;
+    /// Looks at name and times, and asks the result store about a delivery that may have run before. It must have started `by`
+    /// then.
+    pub(super) async fn admit(&self, arrival: Arrival, slot: &mut Slot, by: Instant) -> Admission<'_> {
+        let Arrival { mut message, doubt, footing } = arrival;
         if self.quarantine.is_on()
             && let Err(refusal) = Box::pin(self.wait_out(by)).await
         {

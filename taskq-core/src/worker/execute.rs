@@ -14,7 +14,7 @@ use std::{future::Future, time::Duration};
 impl Processor {
     pub(super) async fn execute(&self, def: &TaskDef, ctx: &TaskContext, standing: &mut Standing<'_>) -> Outcome {
         let limit = self.limit_of(&def.config);
-        let handler = |ctx: &TaskContext| -> BoxFuture<'_, Outcome> {
+        let handler = move |ctx: &TaskContext| -> BoxFuture<'_, Outcome> {
             let message = ctx.message();
             let body = (def.run)(ctx.clone(), message.content_type, message.body.clone());
             let cancel = ctx.clone();

@@ -75,8 +75,6 @@ pub(super) struct Arrival {
     pub(super) message: Arc<Message>,
     pub(super) doubt: Doubt,
     pub(super) footing: Footing,
-    /// When it must have started.
-    pub(super) by: Instant,
 }
 
 impl Processor {
@@ -100,8 +98,9 @@ impl Processor {
         };
         let doubt = Doubt::about(&message, redelivered);
         let span = span_of(&message, &source.queue);
-        let arrival = Arrival { message, doubt, footing, by: received + START_LIMIT };
-        Some(Box::pin(self.process_task(source, arrival, seat, slot).instrument(span)))
+        let arrival = Arrival { message, doubt, footing };
+        let by = received + START_LIMIT;
+        Some(Box::pin(self.process_task(source, arrival, by, seat, slot).instrument(span)))
     }
 
     async fn refuse_foreign(self: Arc<Self>, source: Arc<Source>, foreign: Arc<Foreign>, unsettled: Unsettled) {
@@ -118,14 +117,14 @@ impl Processor {
         self: Arc<Self>,
         source: Arc<Source>,
         arrival: Arrival,
+        by: Instant,
         mut seat: Seat,
         mut slot: Slot,
     ) -> impl Future<Output = ()> + Send {
         async move {
-            let by = arrival.by;
             // Nothing is awaited in here while a refusal is at hand, which would be room that all runs take.
             let carrying_out = 'decided: {
-                let (message, def, mut standing) = match self.admit(arrival, &mut slot).await {
+                let (message, def, mut standing) = match self.admit(arrival, &mut slot, by).await {
                     Admission::Run(message, def, standing) => (message, def, standing),
                     Admission::Refuse(message, def, refusal) => {
                         slot.release();
@@ -196,21 +195,20 @@ impl Processor {
     }
 
     async fn run(&self, def: &TaskDef, ctx: &TaskContext, source: &Source, standing: &mut Standing<'_>) -> Verdict {
-        let message = ctx.message();
         tracing::debug!("task started");
-        let queue: &str = &source.queue;
         if self.app.is_observed() {
-            self.app.observe(&Event::Started { message, queue });
+            self.app.observe(&Event::Started { message: ctx.message(), queue: &source.queue });
         }
         let began = Instant::now();
         // Middleware before its first await, destructors of a run that is stopped, and errors that are shown are code of
         // the user too. A panic that came as far as here would run the task again at once, and without end.
         let outcome = panic::catch_async(self.execute(def, ctx, standing)).await.unwrap_or_else(Outcome::Panicked);
-        let took = began.elapsed();
+        let (took, message) = (began.elapsed(), ctx.message());
         let decide = |outcome: &Outcome| decide(outcome, message, &def.config, fastrand::f64());
         let verdict = panic::catch(|| decide(&outcome)).unwrap_or_else(|panic| decide(&Outcome::Panicked(panic)));
         log(&outcome, &verdict, took);
         if self.app.is_observed() {
+            let queue = &source.queue;
             self.app.observe(&Event::Finished { message, queue, outcome: &outcome, verdict: &verdict, took });
         }
         verdict

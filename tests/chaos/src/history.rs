@@ -93,7 +93,7 @@ pub(crate) struct Life {
     pub(crate) heard_of_end: Vec<Instant>,
     /// When a claim was not renewed, by id.
     pub(crate) not_renewed: HashMap<String, Vec<Instant>>,
-    /// When a suspect was last about to begin here, by id.
+    /// When a run was last about to be claimed or, of a suspect, to begin here, by id.
     pub(crate) about_to_begin: HashMap<String, Instant>,
     /// Ids of runs that it left to others, or gave back.
     pub(crate) gave_way: BTreeSet<String>,

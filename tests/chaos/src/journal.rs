@@ -106,7 +106,7 @@ fn line_of(fields: &Fields, task: Option<String>) -> Option<Event> {
     if says("a claim could not be renewed") {
         return Some(Event::NotRenewed { id: task? });
     }
-    if says("a suspect is about to begin") {
+    if says("a suspect is about to begin") || says("a run is about to be claimed") {
         return Some(Event::AboutToBegin { id: task? });
     }
     if says("the run was lost with its connection") || says("another worker has taken the run over") {

@@ -99,7 +99,7 @@ pub(crate) enum Event {
     NotRenewed {
         id: String,
     },
-    /// A suspect's run is about to begin here.
+    /// A run is about to be claimed here, or, of a suspect, to begin.
     AboutToBegin {
         id: String,
     },

@@ -89,14 +89,20 @@ pub(super) fn recorded(task: &Task) -> Option<Instant> {
     task.settlements.iter().filter(|done| done.acked && is_end(done.verdict)).map(|done| done.at).min()
 }
 
-/// Runs that ended with their process, be it when they were about to begin: the store was asked, and nobody heard its answer.
+/// Runs that ended with their process, be it when they were claimed or about to begin: the store was asked, and nobody heard
+/// its answer.
 fn silent_ends(history: &History, task: &Task) -> usize {
     let ended = |name: &str| history.processes.get(name).is_some_and(|life| life.ended.is_some());
     let begun = task.runs.iter().filter(|run| run.end.is_none() && ended(&run.process)).count();
     let id = task.id.as_deref().unwrap_or_default();
     let not_begun = history.processes.iter().filter(|(name, life)| {
         let asked = life.about_to_begin.get(id).filter(|_| life.ended.is_some());
-        asked.is_some_and(|asked| !task.runs.iter().any(|run| run.process == **name && run.start >= *asked))
+        let is_known = |asked: Instant| {
+            let mut begun = task.runs.iter().filter(|run| run.process == **name);
+            let mut settled = task.settlements.iter().filter(|settled| settled.process == **name);
+            begun.any(|run| run.start >= asked || run.end.is_none()) || settled.any(|settled| settled.at >= asked)
+        };
+        asked.is_some_and(|asked| !is_known(*asked))
     });
     begun + not_begun.count()
 }

@@ -84,6 +84,9 @@ fn a_task_is_called_deadly_only_after_three_silent_ends() {
     };
     assert_eq!(about(20, false).breaches(), NONE);
     assert!(about(20, true).breaches().contains(&Breach::WrongEnd));
+    // Nor is a claim after which it was put off.
+    let put_off = about(20, false).settled(22, "worker-2.3", "a", 1, Decision::Other);
+    assert_eq!(put_off.breaches(), [Breach::WrongEnd]);
     let scene = Scene::new().sent(1, "a", QUICK).start(10, "worker-2.1", "a", 1).recorded("a", lost()).letter("a");
     assert_eq!(scene.breaches(), [Breach::WrongEnd]);
 }
