@@ -160,8 +160,9 @@ impl<T: Task> Kiq<T> {
         self.option(|options| options.queue = Some(queue.into()))
     }
 
-    /// Higher goes first, from 0, which is also the default. The queue must be declared with [`QueueSpec::priorities`],
-    /// or awaiting gives [`KiqError::Unsupported`]; above its highest priority it gives [`KiqError::Invalid`].
+    /// Higher goes first, from 0, which is also the default. The queue must be declared with
+    /// [`QueueSpec::priorities`](crate::QueueSpec::priorities), or awaiting gives [`KiqError::Unsupported`]; above its highest
+    /// priority it gives [`KiqError::Invalid`].
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/tasks.rs"));
