@@ -5,15 +5,11 @@
 
 mod support;
 
-use std::{
-    num::{NonZeroU16, NonZeroUsize},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use support::Log;
 use taskq::{
-    Bid, BoxFuture, Broker, BrokerError, Capabilities, ClaimAnswer, Consumer, Content, InMemoryResults, Origin,
-    Publish, QueueInfo, QueueSpec, ResultBackend, ResultError, ResultRecord, TaskId, prelude::*,
+    Bid, BoxFuture, Broker, BrokerError, ClaimAnswer, Content, InMemoryResults, Origin, Publish, ResultBackend,
+    ResultError, prelude::*,
 };
 use taskq_faults::wait::eventually;
 use tokio::time::Instant;
@@ -28,13 +24,7 @@ const LATER: Duration = Duration::from_secs(10);
 struct Doubled(InMemoryBroker);
 
 impl Broker for Doubled {
-    fn capabilities(&self) -> Capabilities {
-        self.0.capabilities()
-    }
-
-    fn declare<'a>(&'a self, queue: &'a QueueSpec) -> BoxFuture<'a, Result<(), BrokerError>> {
-        self.0.declare(queue)
-    }
+    broker_but_publish!(0);
 
     fn publish(&self, message: Publish) -> BoxFuture<'_, Result<(), BrokerError>> {
         Box::pin(async move {
@@ -45,30 +35,6 @@ impl Broker for Doubled {
             self.0.publish(message).await
         })
     }
-
-    fn consume<'a>(
-        &'a self,
-        queue: &'a QueueSpec,
-        prefetch: NonZeroU16,
-    ) -> BoxFuture<'a, Result<Consumer, BrokerError>> {
-        self.0.consume(queue, prefetch)
-    }
-
-    fn inspect<'a>(&'a self, queue: &'a str) -> BoxFuture<'a, Result<QueueInfo, BrokerError>> {
-        self.0.inspect(queue)
-    }
-
-    fn close(&self) -> BoxFuture<'_, Result<(), BrokerError>> {
-        self.0.close()
-    }
-
-    fn default_results(&self) -> Option<Arc<dyn ResultBackend>> {
-        self.0.default_results()
-    }
-
-    fn embedded_concurrency(&self, queue: &str) -> Option<NonZeroUsize> {
-        self.0.embedded_concurrency(queue)
-    }
 }
 
 /// Takes notes of what was carried out only after a while.
@@ -78,22 +44,7 @@ struct Away {
 }
 
 impl ResultBackend for Away {
-    fn store<'a>(
-        &'a self,
-        id: &'a TaskId,
-        record: &'a ResultRecord,
-        ttl: Duration,
-    ) -> BoxFuture<'a, Result<Option<ResultRecord>, ResultError>> {
-        self.results.store(id, record, ttl)
-    }
-
-    fn fetch<'a>(&'a self, id: &'a TaskId) -> BoxFuture<'a, Result<Option<ResultRecord>, ResultError>> {
-        self.results.fetch(id)
-    }
-
-    fn wait<'a>(&'a self, id: &'a TaskId, round: u32) -> BoxFuture<'a, Result<ResultRecord, ResultError>> {
-        self.results.wait(id, round)
-    }
+    results_but_claims!(results);
 
     fn claim<'a>(&'a self, bid: &'a Bid) -> BoxFuture<'a, Result<Option<ClaimAnswer>, ResultError>> {
         self.results.claim(bid)

@@ -4,15 +4,11 @@
 
 mod support;
 
-use std::{
-    num::{NonZeroU16, NonZeroUsize},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use support::Log;
 use taskq::{
-    Bid, BoxFuture, Broker, BrokerError, Capabilities, ClaimAnswer, Consumer, InMemoryResults, Origin, Publish,
-    QueueInfo, QueueSpec, ResultBackend, RunId, prelude::*,
+    Bid, BoxFuture, Broker, BrokerError, ClaimAnswer, InMemoryResults, Origin, Publish, ResultBackend, RunId,
+    prelude::*,
 };
 
 /// Longer than a message waits for a run elsewhere.
@@ -21,13 +17,7 @@ const LATE: Duration = Duration::from_secs(10);
 struct LateConfirms(InMemoryBroker);
 
 impl Broker for LateConfirms {
-    fn capabilities(&self) -> Capabilities {
-        self.0.capabilities()
-    }
-
-    fn declare<'a>(&'a self, queue: &'a QueueSpec) -> BoxFuture<'a, Result<(), BrokerError>> {
-        self.0.declare(queue)
-    }
+    broker_but_publish!(0);
 
     fn publish(&self, message: Publish) -> BoxFuture<'_, Result<(), BrokerError>> {
         Box::pin(async move {
@@ -38,30 +28,6 @@ impl Broker for LateConfirms {
             }
             Ok(())
         })
-    }
-
-    fn consume<'a>(
-        &'a self,
-        queue: &'a QueueSpec,
-        prefetch: NonZeroU16,
-    ) -> BoxFuture<'a, Result<Consumer, BrokerError>> {
-        self.0.consume(queue, prefetch)
-    }
-
-    fn inspect<'a>(&'a self, queue: &'a str) -> BoxFuture<'a, Result<QueueInfo, BrokerError>> {
-        self.0.inspect(queue)
-    }
-
-    fn close(&self) -> BoxFuture<'_, Result<(), BrokerError>> {
-        self.0.close()
-    }
-
-    fn default_results(&self) -> Option<Arc<dyn ResultBackend>> {
-        self.0.default_results()
-    }
-
-    fn embedded_concurrency(&self, queue: &str) -> Option<NonZeroUsize> {
-        self.0.embedded_concurrency(queue)
     }
 }
 

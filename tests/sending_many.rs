@@ -5,7 +5,6 @@
 mod support;
 
 use std::{
-    num::{NonZeroU16, NonZeroUsize},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -13,10 +12,7 @@ use std::{
     time::Duration,
 };
 use support::{Log, Stage};
-use taskq::{
-    BoxFuture, Broker, BrokerError, Capabilities, Consumer, KiqError, Message, Publish, QueueInfo, QueueSpec,
-    ResultBackend, SendNext, TaskStatus, prelude::*,
-};
+use taskq::{BoxFuture, Broker, BrokerError, KiqError, Message, Publish, SendNext, TaskStatus, prelude::*};
 
 #[task]
 async fn double(log: State<Log>, n: i64) -> i64 {
@@ -52,13 +48,7 @@ impl Counting {
 }
 
 impl Broker for Counting {
-    fn capabilities(&self) -> Capabilities {
-        self.broker.capabilities()
-    }
-
-    fn declare<'a>(&'a self, queue: &'a QueueSpec) -> BoxFuture<'a, Result<(), BrokerError>> {
-        self.broker.declare(queue)
-    }
+    broker_but_publish!(broker);
 
     fn publish(&self, message: Publish) -> BoxFuture<'_, Result<(), BrokerError>> {
         self.one.fetch_add(1, Ordering::SeqCst);
@@ -74,30 +64,6 @@ impl Broker for Counting {
             }
             answers
         })
-    }
-
-    fn consume<'a>(
-        &'a self,
-        queue: &'a QueueSpec,
-        prefetch: NonZeroU16,
-    ) -> BoxFuture<'a, Result<Consumer, BrokerError>> {
-        self.broker.consume(queue, prefetch)
-    }
-
-    fn inspect<'a>(&'a self, queue: &'a str) -> BoxFuture<'a, Result<QueueInfo, BrokerError>> {
-        self.broker.inspect(queue)
-    }
-
-    fn close(&self) -> BoxFuture<'_, Result<(), BrokerError>> {
-        self.broker.close()
-    }
-
-    fn default_results(&self) -> Option<Arc<dyn ResultBackend>> {
-        self.broker.default_results()
-    }
-
-    fn embedded_concurrency(&self, queue: &str) -> Option<NonZeroUsize> {
-        self.broker.embedded_concurrency(queue)
     }
 }
 

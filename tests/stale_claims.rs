@@ -4,18 +4,12 @@
 
 mod support;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 use support::Log;
-use taskq::{
-    Bid, BoxFuture, Claim, ClaimAnswer, Hold, InMemoryResults, ResultBackend, ResultError, ResultRecord, TaskId,
-    prelude::*,
-};
+use taskq::{Bid, BoxFuture, Claim, ClaimAnswer, Hold, InMemoryResults, ResultBackend, ResultError, prelude::*};
 use tokio_util::sync::CancellationToken;
 
 #[task]
@@ -46,20 +40,8 @@ struct Late {
 }
 
 impl ResultBackend for Late {
-    fn store<'a>(
-        &'a self,
-        id: &'a TaskId,
-        record: &'a ResultRecord,
-        ttl: Duration,
-    ) -> BoxFuture<'a, Result<Option<ResultRecord>, ResultError>> {
-        self.results.store(id, record, ttl)
-    }
-    fn fetch<'a>(&'a self, id: &'a TaskId) -> BoxFuture<'a, Result<Option<ResultRecord>, ResultError>> {
-        self.results.fetch(id)
-    }
-    fn wait<'a>(&'a self, id: &'a TaskId, round: u32) -> BoxFuture<'a, Result<ResultRecord, ResultError>> {
-        self.results.wait(id, round)
-    }
+    results_but_claims!(results);
+
     fn claim<'a>(&'a self, bid: &'a Bid) -> BoxFuture<'a, Result<Option<ClaimAnswer>, ResultError>> {
         match self.claims.fetch_add(1, Ordering::SeqCst) {
             0 => Box::pin(async { Ok(Some(ClaimAnswer::Run(Claim::new(CancellationToken::new(), Box::new(Ended))))) }),

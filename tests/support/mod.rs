@@ -45,6 +45,74 @@ macro_rules! on_both {
     };
 }
 
+/// What a broker of a test's own leaves to the one in this field: all but publishing.
+#[macro_export]
+macro_rules! broker_but_publish {
+    ($field:tt) => {
+        fn capabilities(&self) -> taskq::Capabilities {
+            self.$field.capabilities()
+        }
+
+        fn declare<'a>(&'a self, queue: &'a taskq::QueueSpec) -> taskq::BoxFuture<'a, Result<(), taskq::BrokerError>> {
+            self.$field.declare(queue)
+        }
+
+        fn consume<'a>(
+            &'a self,
+            queue: &'a taskq::QueueSpec,
+            prefetch: std::num::NonZeroU16,
+        ) -> taskq::BoxFuture<'a, Result<taskq::Consumer, taskq::BrokerError>> {
+            self.$field.consume(queue, prefetch)
+        }
+
+        fn inspect<'a>(&'a self, queue: &'a str) -> taskq::BoxFuture<'a, Result<taskq::QueueInfo, taskq::BrokerError>> {
+            self.$field.inspect(queue)
+        }
+
+        fn close(&self) -> taskq::BoxFuture<'_, Result<(), taskq::BrokerError>> {
+            self.$field.close()
+        }
+
+        fn default_results(&self) -> Option<std::sync::Arc<dyn taskq::ResultBackend>> {
+            self.$field.default_results()
+        }
+
+        fn embedded_concurrency(&self, queue: &str) -> Option<std::num::NonZeroUsize> {
+            self.$field.embedded_concurrency(queue)
+        }
+    };
+}
+
+/// What a result backend of a test's own leaves to the one in this field: records.
+#[macro_export]
+macro_rules! results_but_claims {
+    ($field:tt) => {
+        fn store<'a>(
+            &'a self,
+            id: &'a taskq::TaskId,
+            record: &'a taskq::ResultRecord,
+            ttl: std::time::Duration,
+        ) -> taskq::BoxFuture<'a, Result<Option<taskq::ResultRecord>, taskq::ResultError>> {
+            self.$field.store(id, record, ttl)
+        }
+
+        fn fetch<'a>(
+            &'a self,
+            id: &'a taskq::TaskId,
+        ) -> taskq::BoxFuture<'a, Result<Option<taskq::ResultRecord>, taskq::ResultError>> {
+            self.$field.fetch(id)
+        }
+
+        fn wait<'a>(
+            &'a self,
+            id: &'a taskq::TaskId,
+            round: u32,
+        ) -> taskq::BoxFuture<'a, Result<taskq::ResultRecord, taskq::ResultError>> {
+            self.$field.wait(id, round)
+        }
+    };
+}
+
 /// Runs the test, then cleans up, whatever came of it.
 pub async fn play<F: Future<Output = ()>>(stage: Stage, test: impl FnOnce(Stage) -> F) {
     let outcome = AssertUnwindSafe(tokio::time::timeout(PATIENCE * 2, test(stage.clone()))).catch_unwind().await;

@@ -184,7 +184,7 @@ impl Publisher {
     }
 
     fn lane_of(&self, job: &Job) -> Option<&mpsc::Sender<Job>> {
-        self.lanes.get(if job.due.is_some() { DIRECT_LANES } else { lane_of(&job.queue) })
+        self.lanes.get(if job.due.is_some() { DIRECT_LANES } else { direct_lane_of(&job.queue) })
     }
 
     fn room_now(&self, job: &Job) -> Option<Room> {
@@ -234,7 +234,7 @@ fn kib_of(job: &Job) -> u32 {
     u32::try_from(job.bytes().div_ceil(1024)).unwrap_or(u32::MAX).min(MAX_UNCONFIRMED_KIB)
 }
 
-fn lane_of(queue: &str) -> usize {
+fn direct_lane_of(queue: &str) -> usize {
     let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(queue);
     (hash % DIRECT_LANES as u64) as usize
 }
