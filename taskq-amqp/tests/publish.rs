@@ -65,6 +65,23 @@ async fn every_second_of_two_thousand_goes_astray_and_says_so() {
     .await;
 }
 
+/// More than there is room for at a time: the last ones wait for room, and for each other.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_order_of_eleven_thousand_is_kept() {
+    with_queue("order", async |queue| {
+        let broker = broker_with(&queue).await;
+        let outcomes = broker.publish_many((0..11_000).map(|number| to(&queue, number)).collect()).await;
+        assert!(outcomes.iter().all(Result::is_ok), "{:?}", outcomes.iter().find(|outcome| outcome.is_err()));
+        let mut consumer = consume(&broker, &queue, 500).await;
+        for number in 0..11_000 {
+            let delivery = next(&mut consumer).await;
+            assert_eq!(number_of(&delivery), number);
+            delivery.ack();
+        }
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_messages_of_one_id_at_once_both_get_an_answer() {
     with_queue("twins", async |queue| {

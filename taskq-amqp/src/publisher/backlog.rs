@@ -12,9 +12,9 @@ const LONGEST_PARK: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(super) struct Backlog {
     /// In order.
-    waiting: VecDeque<Job>,
+    waiting: VecDeque<Box<Job>>,
     /// For later: the queue had no room.
-    parked: Vec<(Instant, Job)>,
+    parked: Vec<(Instant, Box<Job>)>,
 }
 
 impl Backlog {
@@ -22,18 +22,18 @@ impl Backlog {
         self.waiting.is_empty() && self.parked.is_empty()
     }
 
-    pub(super) fn push(&mut self, job: Job) {
+    pub(super) fn push(&mut self, job: Box<Job>) {
         self.waiting.push_back(job);
     }
 
     /// Before all others, and in this order.
-    pub(super) fn put_first(&mut self, jobs: Vec<Job>) {
+    pub(super) fn put_first(&mut self, jobs: Vec<Box<Job>>) {
         jobs.into_iter().rev().for_each(|job| self.waiting.push_front(job));
     }
 
     /// The next one, if the window has room for it. A message whose id is still on its way waits for that, and lets the
     /// others pass.
-    pub(super) fn next(&mut self, window: &Window) -> Option<Job> {
+    pub(super) fn next(&mut self, window: &Window) -> Option<Box<Job>> {
         loop {
             let at = self.waiting.iter().position(|job| job.is_forgotten() || !window.holds(&job.id))?;
             let job = &self.waiting[at];
@@ -47,7 +47,7 @@ impl Backlog {
     }
 
     /// Keeps a message until its queue may have room again, which is at the time that this gives.
-    pub(super) fn park(&mut self, mut job: Job) -> Instant {
+    pub(super) fn park(&mut self, mut job: Box<Job>) -> Instant {
         let pause =
             FIRST_PARK.saturating_mul(1 << job.nacks.min(10)).min(LONGEST_PARK).mul_f64(0.5 + 0.5 * fastrand::f64());
         let until = Instant::now() + pause;
@@ -57,13 +57,13 @@ impl Backlog {
     }
 
     /// Takes out those whose time is over, and lets parked ones go on.
-    pub(super) fn tend(&mut self, now: Instant) -> VecDeque<Job> {
+    pub(super) fn tend(&mut self, now: Instant) -> VecDeque<Box<Job>> {
         let is_over = |job: &Job| job.deadline <= now;
         let (go_on, parked): (Vec<_>, Vec<_>) =
             self.parked.drain(..).partition(|(until, job)| *until <= now || is_over(job));
         self.parked = parked;
         self.waiting.extend(go_on.into_iter().map(|(_, job)| job));
-        let (over, waiting) = self.waiting.drain(..).partition(is_over);
+        let (over, waiting) = self.waiting.drain(..).partition(|job| is_over(job));
         self.waiting = waiting;
         over
     }
@@ -74,7 +74,7 @@ impl Backlog {
         self.waiting.iter().map(|job| job.deadline).chain(parked)
     }
 
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = Job> {
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = Box<Job>> {
         self.waiting.drain(..).chain(self.parked.drain(..).map(|(_, job)| job))
     }
 }

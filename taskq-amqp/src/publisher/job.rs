@@ -1,13 +1,19 @@
 //! One message on its way: what is published, until when, and who waits.
 
+use super::{
+    lane::Lane,
+    reply::{Answer, Waiting},
+    room::Room,
+    wakes::Place,
+};
 use crate::delay::Ticks;
 use bytes::Bytes;
 use std::{
     sync::Arc,
+    task::Waker,
     time::{Duration, Instant},
 };
 use taskq_core::{BrokerError, Content, Epitaph, Origin, Publish, TaskId};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 /// No clock reaches further.
 const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -16,12 +22,6 @@ const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 const ENVELOPE: usize = 512;
 
 pub(super) type Outcome = Result<(), BrokerError>;
-
-/// What keeps the memory of all waiting messages bounded; given back with the job.
-pub(super) struct Room {
-    pub(super) _count: OwnedSemaphorePermit,
-    pub(super) _bytes: OwnedSemaphorePermit,
-}
 
 pub(super) struct Job {
     /// What its return, if there is one, is known by.
@@ -44,14 +44,16 @@ pub(super) struct Job {
     /// How often it was in a channel that the server closed.
     pub(super) suspicions: u32,
     pub(super) room: Option<Room>,
-    reply: oneshot::Sender<Outcome>,
+    answer: Answer,
 }
 
 impl Job {
-    pub(super) fn new(publish: Publish) -> (Job, oneshot::Receiver<Outcome>) {
-        let (reply, outcome) = oneshot::channel();
+    /// A message that goes by `lane`, and what its caller waits for.
+    pub(super) fn new(publish: Publish, lane: &Lane) -> (Box<Job>, Waiting<'_>) {
+        let (answer, waiting) = Answer::new(lane);
         let now = Instant::now();
-        let job = Job {
+        // It is handed on again and again, and not small.
+        let job = Box::new(Job {
             // Without an id of its own a message would be returned to nobody.
             id: publish.content.id().cloned().unwrap_or_default(),
             queue: publish.queue,
@@ -66,9 +68,9 @@ impl Job {
             nacks: 0,
             suspicions: 0,
             room: None,
-            reply,
-        };
-        (job, outcome)
+            answer,
+        });
+        (job, waiting)
     }
 
     pub(super) fn body(&self) -> &Bytes {
@@ -95,11 +97,15 @@ impl Job {
 
     /// Whether nobody waits for it any more.
     pub(super) fn is_forgotten(&self) -> bool {
-        self.reply.is_closed()
+        !self.answer.is_awaited()
+    }
+
+    /// What to wake about this message, which is there now.
+    pub(super) fn waker_at(&self, place: Place) -> Waker {
+        self.answer.waker_at(place)
     }
 
     pub(super) fn finish(self, outcome: Outcome) {
-        // Whoever asked may have gone.
-        let _ = self.reply.send(outcome);
+        self.answer.tell(outcome);
     }
 }

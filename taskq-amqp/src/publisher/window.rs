@@ -1,65 +1,33 @@
 //! Messages that were handed to one channel and are not confirmed yet.
 //!
-//! Each has a future of its own, which is done when the server has confirmed it. A future that wakes puts its key in line;
-//! keys are taken in that order. See [`super::verdicts`] for why order matters: a future that is found done goes to the end
+//! Each has a future of its own, which is done when the server has confirmed it. A future that wakes puts its place in line;
+//! places are taken in that order. See [`super::verdicts`] for why order matters: a future that is found done goes to the end
 //! of the line once more before it is settled, so that all that were done by then have been seen.
 
 use super::{
     job::Job,
     verdicts::{Key, Seen, Verdict, Verdicts},
+    wakes::{Place, Wakes},
 };
-use futures_util::{future::BoxFuture, task::AtomicWaker};
 use lapin::Confirmation;
 use std::{
-    collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll, Wake, Waker},
+    collections::HashMap,
+    task::{Context, Poll, Waker},
     time::Instant,
 };
 use taskq_core::TaskId;
+use tokio_util::sync::ReusableBoxFuture;
 
 /// The server may confirm many at once, and lapin then looks at all that are outstanding.
 const MAX_MESSAGES: usize = 512;
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 
-pub(super) type Confirming = BoxFuture<'static, Result<Confirmation, lapin::Error>>;
+type Confirmed = Result<Confirmation, lapin::Error>;
 
-/// The line of keys whose futures have woken.
-#[derive(Default)]
-struct Line {
-    keys: Mutex<VecDeque<Key>>,
-    owner: AtomicWaker,
-}
-
-impl Line {
-    fn push(&self, key: Key) {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner).push_back(key);
-    }
-
-    fn pop(&self) -> Option<Key> {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
-    }
-}
-
-struct Place {
-    key: Key,
-    line: Arc<Line>,
-}
-
-impl Wake for Place {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.line.push(self.key);
-        self.line.owner.wake();
-    }
-}
-
+#[derive(Clone, Copy)]
 enum State {
     Free,
-    Confirming(Confirming),
+    Confirming,
     Seen(Seen),
     /// Settled, and its verdict still open.
     Open,
@@ -68,6 +36,8 @@ enum State {
 }
 
 struct Slot {
+    /// Done unless the state says otherwise. All are of one size, so that the next one takes the memory of the last.
+    confirming: ReusableBoxFuture<'static, Confirmed>,
     waker: Waker,
     state: State,
     /// Order of handing over.
@@ -76,12 +46,11 @@ struct Slot {
     id: TaskId,
     bytes: usize,
     /// `None` once nobody waits for it any more.
-    job: Option<Job>,
+    job: Option<Box<Job>>,
 }
 
 #[derive(Default)]
 pub(super) struct Window {
-    line: Arc<Line>,
     slots: Vec<Slot>,
     free: Vec<Key>,
     by_id: HashMap<TaskId, Key>,
@@ -96,7 +65,7 @@ pub(super) struct Window {
 }
 
 /// What became of a message that somebody waits for.
-pub(super) type Decided = (Job, Verdict);
+pub(super) type Decided = (Box<Job>, Verdict);
 
 impl Window {
     pub(super) fn is_empty(&self) -> bool {
@@ -119,56 +88,80 @@ impl Window {
     }
 
     /// Takes a message whose publishing `confirming` is, and begins it.
-    pub(super) fn insert(&mut self, job: Job, confirming: Confirming) {
+    pub(super) fn insert(
+        &mut self,
+        job: Box<Job>,
+        confirming: impl Future<Output = Confirmed> + Send + 'static,
+        wakes: &Wakes,
+    ) {
         let (id, bytes, serial) = (job.id.clone(), job.bytes(), self.handed_over);
         self.handed_over += 1;
         let key = self.free.pop().unwrap_or(self.slots.len());
-        let waker = match self.slots.get(key) {
-            Some(slot) => slot.waker.clone(),
-            None => Arc::new(Place { key, line: self.line.clone() }).into(),
-        };
-        let (state, since) = (State::Confirming(confirming), Instant::now());
-        let slot = Slot { waker, state, serial, since, id: id.clone(), bytes, job: Some(job) };
-        match self.slots.get_mut(key) {
-            Some(place) => *place = slot,
-            None => self.slots.push(slot),
-        }
-        self.by_id.insert(id, key);
+        let place = Place { key, serial };
+        self.by_id.insert(id.clone(), key);
         self.outstanding += 1;
         self.bytes += bytes;
+        let (waker, since) = (job.waker_at(place), job.handed_over);
+        match self.slots.get_mut(key) {
+            Some(slot) => {
+                slot.confirming.set(confirming);
+                (slot.waker, slot.state, slot.serial, slot.since) = (waker, State::Confirming, serial, since);
+                (slot.id, slot.bytes, slot.job) = (id, bytes, Some(job));
+            }
+            None => {
+                let (confirming, state, job) = (ReusableBoxFuture::new(confirming), State::Confirming, Some(job));
+                self.slots.push(Slot { confirming, waker, state, serial, since, id, bytes, job });
+            }
+        }
         // The first poll takes the message's number and queues its frames: it must happen in the order of the calls.
-        self.advance(key);
+        self.advance(place, wakes);
     }
 
-    /// What has been decided since; pending if nothing has.
-    ///
-    /// # Errors
-    /// The channel has died. What is left is in [`Window::drain`].
-    pub(super) fn poll(&mut self, cx: &Context<'_>) -> Poll<Result<Vec<Decided>, lapin::Error>> {
-        self.line.owner.register(cx.waker());
-        while let Some(key) = self.line.pop() {
-            self.advance(key);
-        }
-        if let Some(error) = self.broken.take() {
-            return Poll::Ready(Err(error));
+    /// Looks at what the server has said. What follows is in [`Window::next_decided`].
+    pub(super) fn take_in(&mut self, wakes: &Wakes) {
+        while let Some(place) = wakes.pop() {
+            self.advance(place, wakes);
         }
         if self.outstanding == 0 && self.verdicts.open() > 0 {
             self.verdicts.finish(&mut self.decided);
         }
-        match self.release() {
-            decided if decided.is_empty() => Poll::Pending,
-            decided => Poll::Ready(Ok(decided)),
-        }
+        // They are taken from the end.
+        self.decided.reverse();
     }
 
-    fn advance(&mut self, key: Key) {
-        let Some(slot) = self.slots.get_mut(key) else { return };
-        match &mut slot.state {
-            State::Confirming(confirming) => match confirming.as_mut().poll(&mut Context::from_waker(&slot.waker)) {
+    /// One of the messages that have been decided since.
+    pub(super) fn next_decided(&mut self) -> Option<Decided> {
+        while let Some((key, verdict)) = self.decided.pop() {
+            let slot = &mut self.slots[key];
+            slot.state = State::Free;
+            self.by_id.remove(&slot.id);
+            self.bytes -= slot.bytes;
+            self.free.push(key);
+            if let Some(job) = slot.job.take() {
+                return Some((job, verdict));
+            }
+        }
+        None
+    }
+
+    /// What the channel died of. What is left then is in [`Window::drain`].
+    pub(super) fn broken(&self) -> Option<&lapin::Error> {
+        self.broken.as_ref()
+    }
+
+    /// Whether messages wait for what is said about others.
+    pub(super) fn has_open_verdicts(&self) -> bool {
+        self.verdicts.open() > 0
+    }
+
+    fn advance(&mut self, place: Place, wakes: &Wakes) {
+        let Some(slot) = self.slots.get_mut(place.key).filter(|slot| slot.serial == place.serial) else { return };
+        match slot.state {
+            State::Confirming => match slot.confirming.poll(&mut Context::from_waker(&slot.waker)) {
                 Poll::Pending => {}
                 Poll::Ready(Ok(confirmation)) => {
                     slot.state = State::Seen(see(&mut self.verdicts, &self.by_id, confirmation));
-                    self.line.push(key);
+                    wakes.push(place);
                 }
                 Poll::Ready(Err(error)) => {
                     slot.state = State::Lost;
@@ -176,38 +169,21 @@ impl Window {
                 }
             },
             State::Seen(seen) => {
-                let seen = *seen;
                 slot.state = State::Open;
                 self.outstanding -= 1;
-                self.verdicts.settle(key, seen, &mut self.decided);
+                self.verdicts.settle(place.key, seen, &mut self.decided);
             }
-            // A late wake of an earlier message in this place.
             State::Free | State::Open | State::Lost => {}
         }
     }
 
-    fn release(&mut self) -> Vec<Decided> {
-        let mut decided = Vec::new();
-        for (key, verdict) in std::mem::take(&mut self.decided) {
-            let slot = &mut self.slots[key];
-            slot.state = State::Free;
-            self.by_id.remove(&slot.id);
-            self.bytes -= slot.bytes;
-            self.free.push(key);
-            if let Some(job) = slot.job.take() {
-                decided.push((job, verdict));
-            }
-        }
-        decided
-    }
-
     /// Jobs whose time is over; their messages stay in the window until the server says something.
-    pub(super) fn expired(&mut self, mut is_over: impl FnMut(&Job) -> bool) -> Vec<Job> {
+    pub(super) fn expired(&mut self, mut is_over: impl FnMut(&Job) -> bool) -> Vec<Box<Job>> {
         self.slots.iter_mut().filter_map(|slot| slot.job.take_if(|job| is_over(job))).collect()
     }
 
     pub(super) fn jobs(&self) -> impl Iterator<Item = &Job> {
-        self.slots.iter().filter_map(|slot| slot.job.as_ref())
+        self.slots.iter().filter_map(|slot| slot.job.as_deref())
     }
 
     /// When the message was handed over that has waited longest, of those that somebody waits for.
@@ -221,11 +197,11 @@ impl Window {
     }
 
     /// Empties the window: what nobody knows the fate of, in the order of handing over.
-    pub(super) fn drain(&mut self) -> Vec<Job> {
-        let mut left: Vec<(u64, Job)> =
+    pub(super) fn drain(&mut self) -> Vec<Box<Job>> {
+        let mut left: Vec<(u64, Box<Job>)> =
             self.slots.iter_mut().filter_map(|slot| Some((slot.serial, slot.job.take()?))).collect();
         left.sort_unstable_by_key(|(serial, _)| *serial);
-        *self = Window::default();
+        *self = Window { handed_over: self.handed_over, ..Window::default() };
         left.into_iter().map(|(_, job)| job).collect()
     }
 }
