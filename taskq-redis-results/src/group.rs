@@ -105,9 +105,9 @@ fn read(shared: &Arc<Shared>, entries: &[Entry], replies: Vec<RedisResult<Value>
         });
     }
     if !waited_for.is_empty() {
-        let shared = shared.clone();
-        // The acks do not wait for it.
-        drop(tokio::spawn(async move { operations::wake(&shared, &waited_for).await }));
+        let telling = shared.clone();
+        // The acks do not wait for it; closing does.
+        drop(shared.telling.spawn(async move { operations::wake(&telling, &waited_for).await }));
     }
     written
 }

@@ -8,15 +8,18 @@ use crate::{
     keys::Keys,
     link::Link,
     marks::Marks,
-    operations,
+    operations::{self, WAKE_LIMIT},
     subscription::{self, Subscription},
     trouble::Trouble,
     waiters::{Seen, Waiters},
 };
 use std::{io, sync::Arc};
 use taskq_core::{ResultError, ResultRecord, TaskId};
-use tokio::runtime::{Builder, Handle, Runtime};
-use tokio_util::task::AbortOnDropHandle;
+use tokio::{
+    runtime::{Builder, Handle, Runtime},
+    time::timeout,
+};
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 /// What all tasks on the runtime share.
 pub(crate) struct Shared {
@@ -25,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) waiters: Waiters,
     pub(crate) marks: Marks,
     pub(crate) subscription: Subscription,
+    /// What tells those who wait after a store has ended.
+    pub(crate) telling: TaskTracker,
     /// The name of this process among those who wait.
     pub(crate) process: String,
 }
@@ -54,6 +59,7 @@ impl Live {
             waiters: Waiters::default(),
             marks: Marks::default(),
             subscription: Subscription::default(),
+            telling: TaskTracker::new(),
             process: uuid::Uuid::now_v7().simple().to_string(),
         });
         let handle = runtime.handle().clone();
@@ -129,7 +135,16 @@ impl Live {
         self.run(|shared| async move { operations::check(&shared).await }).await
     }
 
-    pub(crate) fn disconnect(&self) {
+    /// Disconnects when all who wait for what was stored here have been told.
+    pub(crate) async fn close(&self) {
+        let shared = self.shared.clone();
+        let told = self.handle.spawn(async move {
+            shared.telling.close();
+            let _ = timeout(WAKE_LIMIT, shared.telling.wait()).await;
+            shared.telling.reopen();
+        });
+        // The runtime is ours, and goes with us.
+        let _ = told.await;
         self.shared.link.disconnect();
         self.shared.subscription.disconnect();
     }

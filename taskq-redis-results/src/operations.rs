@@ -9,7 +9,7 @@ use taskq_core::{BoxError, ResultError, ResultRecord, Step, TaskId};
 /// How long a process stays among those who wait for a task after it last looked; it looks every 15 seconds.
 const WAITER_TTL: Duration = Duration::from_secs(60);
 /// How long telling those who wait may hold up a store that is done. Their own next look is the net under it.
-const WAKE_LIMIT: Duration = Duration::from_secs(1);
+pub(crate) const WAKE_LIMIT: Duration = Duration::from_secs(1);
 /// Redis cannot count to every instant that a `Duration` can name.
 const LONGEST_TTL: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 

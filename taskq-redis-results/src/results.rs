@@ -243,11 +243,12 @@ impl ResultBackend for RedisResults {
         })
     }
 
-    /// Disconnects. What is still waited for goes on, and a later call works: both connect anew.
+    /// Disconnects when those who wait elsewhere for what was stored here have been told, which takes a second at most. What
+    /// is still waited for goes on, and a later call works: both connect anew.
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             if let Some(Ok(live)) = self.live.get() {
-                live.disconnect();
+                live.close().await;
             }
         })
     }
