@@ -4,14 +4,19 @@
 
 mod support;
 
+use bytes::Bytes;
 use futures_util::{
     FutureExt,
     future::{MaybeDone, join_all, maybe_done},
 };
-use std::time::Duration;
-use support::{broker_with, line, operator, to, unique, with_queue};
+use lapin::types::AMQPValue;
+use std::{
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
+    time::Duration,
+};
+use support::{broker_with, line, numbered, operator, to, unique, with_queue};
 use taskq_amqp::AmqpBroker;
-use taskq_core::{BoxFuture, Broker, BrokerError, QueueSpec};
+use taskq_core::{BoxFuture, Broker, BrokerError, Publish, QueueSpec};
 use taskq_faults::{
     proxy::{Line, Way, Who},
     wait::{ended, eventually},
@@ -107,6 +112,88 @@ async fn a_return_reaches_its_caller_though_others_do_not_look() {
                 assert_eq!(outcome.is_ok(), number % 2 == 0, "{number}: {outcome:?}");
             }
         }
+    })
+    .await;
+}
+
+/// Longer than the server takes to answer, and shorter than what passes until the clock alone has somebody look.
+const SOON: Duration = Duration::from_secs(4);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_ends_with_the_last_confirm() {
+    with_queue("closing", async |queue| {
+        let line = line();
+        let broker = AmqpBroker::new(line.url());
+        broker.declare(&QueueSpec::new(&queue)).await.unwrap();
+        broker.publish(to(&queue, 0)).await.unwrap();
+        line.line(Who::All, Way::ToClient, Line::Stall);
+        let (publishing, closing) = (broker.clone(), broker.clone());
+        let message = to(&queue, 1);
+        let publishing = tokio::spawn(async move { publishing.publish(message).await });
+        eventually("it is there", async || operator().await.ready(&queue).await == 2).await;
+        let closing = tokio::spawn(async move { closing.close().await });
+        eventually("it takes no more", async || {
+            matches!(broker.inspect(&queue).now_or_never(), Some(Err(BrokerError::Closed)))
+        })
+        .await;
+        line.heal();
+        publishing.await.unwrap().unwrap();
+        tokio::time::timeout(SOON, closing).await.expect("closing waits for nothing").unwrap().unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_of_many_hears_that_its_own_queue_is_full() {
+    with_queue("each-full", async |queue| {
+        let operator = operator().await;
+        let text = |value: &str| AMQPValue::LongString(value.into());
+        let arguments = [("x-max-length", AMQPValue::LongInt(1)), ("x-overflow", text("reject-publish"))];
+        // Enough of them to be on several channels.
+        let names: Vec<String> = (0..8).map(|number| format!("{queue}-{number}")).collect();
+        let broker = broker_with(&queue).await;
+        for name in &names {
+            operator.declare(name, &arguments).await;
+            broker.publish(to(name, 0)).await.unwrap();
+        }
+        let many = names.iter().map(|name| to(name, 1).within(Duration::from_secs(3)));
+        let outcomes = ended(broker.publish_many(many.collect())).await;
+        for name in &names {
+            operator.delete(name).await;
+        }
+        assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(BrokerError::Full { .. }))), "{outcomes:?}");
+    })
+    .await;
+}
+
+/// Five bodies of the largest size, each queue on another channel but the last: more than may be unconfirmed together.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_large_messages_wait_for_the_room_of_those_before_them() {
+    with_queue("large", async |queue| {
+        let channel = |name: &String| BuildHasherDefault::<DefaultHasher>::default().hash_one(name) % 4;
+        let broker = broker_with(&queue).await;
+        let mut names: Vec<String> = Vec::new();
+        for name in (0..).map(|number| format!("{queue}-{number}")) {
+            if names.len() == 4 {
+                break;
+            }
+            if names.iter().all(|taken| channel(taken) != channel(&name)) {
+                broker.declare(&QueueSpec::new(&name)).await.unwrap();
+                broker.publish(to(&name, 0)).await.unwrap();
+                names.push(name);
+            }
+        }
+        let large = |name: &String| {
+            let mut message = numbered(1);
+            message.body = Bytes::from(vec![0; 15 * 1024 * 1024]);
+            Publish::new(name, message).within(Duration::from_secs(8))
+        };
+        let outcomes = ended(broker.publish_many(names.iter().chain(names.first()).map(large).collect())).await;
+        let operator = operator().await;
+        for name in &names {
+            operator.delete_with_letters(name).await;
+        }
+        assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
     })
     .await;
 }

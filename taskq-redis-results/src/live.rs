@@ -28,7 +28,7 @@ pub(crate) struct Shared {
     pub(crate) waiters: Waiters,
     pub(crate) marks: Marks,
     pub(crate) subscription: Subscription,
-    /// What tells those who wait after a store has ended.
+    /// What goes on when nobody waits for it: stores, and telling those who wait for a result.
     pub(crate) telling: TaskTracker,
     /// The name of this process among those who wait.
     pub(crate) process: String,
@@ -95,7 +95,7 @@ impl Live {
     where
         F: Future<Output = Result<T, ResultError>> + Send + 'static,
     {
-        let running = self.handle.spawn(operation(self.shared.clone()));
+        let running = self.shared.telling.spawn_on(operation(self.shared.clone()), &self.handle);
         running.await.unwrap_or_else(|_| Err(self.shared.error(Trouble::closed())))
     }
 

@@ -22,6 +22,11 @@ impl Backlog {
         self.waiting.is_empty() && self.parked.is_empty()
     }
 
+    /// Whether messages wait to be handed over now.
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     pub(super) fn push(&mut self, job: Box<Job>) {
         self.waiting.push_back(job);
     }

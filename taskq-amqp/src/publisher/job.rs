@@ -2,7 +2,7 @@
 
 use super::{
     lane::Lane,
-    reply::{Answer, Waiting},
+    reply::{Answer, Caller, Waiting},
     room::Room,
     wakes::Place,
 };
@@ -48,9 +48,9 @@ pub(super) struct Job {
 }
 
 impl Job {
-    /// A message that goes by `lane`, and what its caller waits for.
-    pub(super) fn new(publish: Publish, lane: &Lane) -> (Box<Job>, Waiting<'_>) {
-        let (answer, waiting) = Answer::new(lane);
+    /// A message that goes by `lane`, and what its `caller` waits for.
+    pub(super) fn new<'a>(publish: Publish, lane: &'a Lane, caller: &Caller) -> (Box<Job>, Waiting<'a>) {
+        let (answer, waiting) = Answer::new(lane, caller);
         let now = Instant::now();
         // It is handed on again and again, and not small.
         let job = Box::new(Job {

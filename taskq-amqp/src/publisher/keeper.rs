@@ -106,8 +106,6 @@ impl Keeper {
             };
             tokio::select! {
                 biased;
-                () = self.lane.wakes().called() => {}
-                _ = line.changed() => {}
                 () = self.setup.closing.cancelled(), if !is_ending => {
                     is_ending = true;
                     self.lane.with(|state, _| state.begin_end());
@@ -123,6 +121,9 @@ impl Keeper {
                         return Ending::Lost;
                     }
                 }
+                _ = line.changed() => {}
+                // The last one: there may be one at all times.
+                () = self.lane.wakes().called() => {}
             }
         }
     }

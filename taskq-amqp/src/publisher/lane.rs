@@ -3,19 +3,22 @@
 //!
 //! Everything happens under one lock, so that the order of calls is the order on the wire. Callers are told after it.
 
-use super::{job::Job, state::State, wakes::Wakes};
+use super::{job::Job, room::Awaited, state::State, wakes::Wakes};
 use std::{
     mem,
     sync::{Arc, Mutex, PoisonError},
 };
 
-#[derive(Default)]
 pub(super) struct Lane {
     state: Mutex<State>,
     wakes: Arc<Wakes>,
 }
 
 impl Lane {
+    pub(super) fn new(room: Awaited) -> Lane {
+        Lane { state: Mutex::default(), wakes: Arc::new(Wakes::new(room)) }
+    }
+
     pub(super) fn wakes(&self) -> &Arc<Wakes> {
         &self.wakes
     }

@@ -4,14 +4,20 @@ use super::{
     Publisher, check,
     job::{Job, Outcome},
     lane::Lane,
-    reply::Waiting,
+    reply::{Caller, Waiting},
 };
 use crate::{error, runtime::Runtime};
 use futures_util::{
     FutureExt,
     future::{BoxFuture, join, join_all},
 };
-use std::{collections::VecDeque, time::Instant};
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Instant,
+};
 use taskq_core::{BrokerError, Publish};
 
 /// A message that waits to be handed over, by its number among all.
@@ -27,12 +33,12 @@ type Failed = (usize, BrokerError);
 impl Publisher {
     /// Publishes in this order, and waits for all outcomes together.
     pub(crate) async fn publish_many(&self, publishes: Vec<Publish>, runtime: &Runtime) -> Vec<Outcome> {
-        let mut admitted = Vec::with_capacity(publishes.len());
+        let (caller, mut admitted) = (Caller::default(), Vec::with_capacity(publishes.len()));
         let (mut queued, mut delayed) = (VecDeque::new(), Vec::new());
         for (number, publish) in publishes.into_iter().enumerate() {
             admitted.push(check(&publish).map(|()| {
                 let lane = self.lane_of(&publish);
-                let (job, waiting) = Job::new(publish, lane);
+                let (job, waiting) = Job::new(publish, lane, &caller);
                 let is_direct = job.due.is_none();
                 // Behind one that waits for room it would overtake it.
                 let is_behind = is_direct && !queued.is_empty();
@@ -50,7 +56,7 @@ impl Publisher {
                 admitted[number] = Err(error);
             }
         }
-        outcomes_of(admitted).await
+        outcomes_of(admitted, &self.lanes).await
     }
 
     /// Others are not held up by a delayed message whose queue has to be asked about.
@@ -82,7 +88,7 @@ impl Publisher {
         runtime: &Runtime,
     ) -> Option<BrokerError> {
         while let Some(first) = queued.front_mut() {
-            if let Err(error) = self.rooms.give_by(deadline, &mut first.job, runtime).await {
+            if let Err(error) = self.rooms.give_by(deadline, &mut first.job, &self.lanes, runtime).await {
                 return Some(error);
             }
             if let Some(Queued { job, lane, .. }) = queued.pop_front() {
@@ -93,13 +99,27 @@ impl Publisher {
     }
 }
 
-async fn outcomes_of(admitted: Vec<Result<Waiting<'_>, BrokerError>>) -> Vec<Outcome> {
+/// Looks at what is said about any of them, by whichever lane.
+async fn outcomes_of(admitted: Vec<Result<Waiting<'_>, BrokerError>>, lanes: &[Arc<Lane>]) -> Vec<Outcome> {
     let mut outcomes = Vec::with_capacity(admitted.len());
     for waiting in admitted {
         outcomes.push(match waiting {
-            Ok(waiting) => waiting.await,
+            Ok(mut waiting) => poll_fn(|cx| poll_among(&mut waiting, lanes, cx)).await,
             Err(error) => Err(error),
         });
     }
     outcomes
+}
+
+fn poll_among(waiting: &mut Waiting<'_>, lanes: &[Arc<Lane>], cx: &mut Context<'_>) -> Poll<Outcome> {
+    loop {
+        // It is there to be woken from here on.
+        if let Poll::Ready(outcome) = waiting.poll_unpin(cx) {
+            return Poll::Ready(outcome);
+        }
+        if lanes.iter().all(|lane| lane.wakes().is_empty()) {
+            return Poll::Pending;
+        }
+        lanes.iter().for_each(|lane| lane.take_in());
+    }
 }

@@ -23,7 +23,8 @@ use futures_util::{FutureExt, future::join_all};
 use job::{Job, Outcome};
 use keeper::Keeper;
 use lane::Lane;
-use room::Rooms;
+use reply::Caller;
+use room::{Awaited, Rooms};
 use setup::Setup;
 use std::{
     hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
@@ -60,7 +61,8 @@ impl Publisher {
         runtime: &Runtime,
     ) -> Result<(Publisher, Vec<JoinHandle<()>>), BrokerError> {
         let closing = CancellationToken::new();
-        let lanes: [Arc<Lane>; DIRECT_LANES + 1] = Default::default();
+        let awaited = Awaited::default();
+        let lanes = [(); DIRECT_LANES + 1].map(|()| Arc::new(Lane::new(awaited.clone())));
         let mut running = Vec::new();
         for (number, lane) in lanes.iter().enumerate() {
             let setup = Setup {
@@ -71,15 +73,19 @@ impl Publisher {
             };
             running.push(runtime.spawn(Keeper::new(setup, lane.clone()).run())?);
         }
-        let publisher =
-            Publisher { targets: Targets::new(link.clone(), servers), rooms: Rooms::new(link), lanes, closing };
+        let publisher = Publisher {
+            targets: Targets::new(link.clone(), servers),
+            rooms: Rooms::new(link, awaited),
+            lanes,
+            closing,
+        };
         Ok((publisher, running))
     }
 
     pub(crate) async fn publish(&self, publish: Publish, runtime: &Runtime) -> Outcome {
         check(&publish)?;
         let lane = self.lane_of(&publish);
-        let (job, waiting) = Job::new(publish, lane);
+        let (job, waiting) = Job::new(publish, lane, &Caller::default());
         if let Some(job) = self.admit_at_once(job, lane) {
             self.admit_in_time(job, lane, runtime).boxed().await?;
         }
@@ -100,7 +106,7 @@ impl Publisher {
 
     async fn admit_in_time(&self, mut job: Box<Job>, lane: &Lane, runtime: &Runtime) -> Result<(), BrokerError> {
         let deadline = job.deadline;
-        self.rooms.give_by(deadline, &mut job, runtime).await?;
+        self.rooms.give_by(deadline, &mut job, &self.lanes, runtime).await?;
         if job.due.is_some() {
             self.targets.check(&job.queue, deadline, runtime).await?;
         }

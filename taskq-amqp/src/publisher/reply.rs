@@ -3,7 +3,7 @@
 use super::{
     job::Outcome,
     lane::Lane,
-    wakes::{Place, Wakes},
+    wakes::{Look, Place, Wakes},
 };
 use futures_util::task::AtomicWaker;
 use std::{
@@ -21,11 +21,14 @@ enum Told {
     Over,
 }
 
+/// Who is woken about messages: the task that publishes one, or many.
+pub(super) type Caller = Arc<AtomicWaker>;
+
 /// Between a message and its caller. As the waker of the message's confirm it says which message is to be looked at.
 pub(super) struct Reply {
     wakes: Arc<Wakes>,
     place: Mutex<Place>,
-    caller: AtomicWaker,
+    caller: Caller,
     told: Mutex<Told>,
 }
 
@@ -59,8 +62,8 @@ impl Wake for Reply {
 
     fn wake_by_ref(self: &Arc<Self>) {
         let place = *self.place();
-        self.wakes.push(place);
-        if self.wakes.is_busy() || !self.is_awaited() {
+        self.wakes.push(Look::Woken(place));
+        if self.wakes.are_for_keeper() || !self.is_awaited() {
             self.wakes.call_keeper();
         } else {
             self.caller.wake();
@@ -72,9 +75,9 @@ impl Wake for Reply {
 pub(super) struct Answer(Arc<Reply>);
 
 impl Answer {
-    pub(super) fn new(lane: &Lane) -> (Answer, Waiting<'_>) {
-        let (place, caller, told) = (Mutex::default(), AtomicWaker::new(), Mutex::new(Told::Nothing));
-        let reply = Arc::new(Reply { wakes: lane.wakes().clone(), place, caller, told });
+    pub(super) fn new<'a>(lane: &'a Lane, caller: &Caller) -> (Answer, Waiting<'a>) {
+        let (wakes, caller) = (lane.wakes().clone(), caller.clone());
+        let reply = Arc::new(Reply { wakes, place: Mutex::default(), caller, told: Mutex::new(Told::Nothing) });
         (Answer(reply.clone()), Waiting { reply, lane })
     }
 
@@ -139,6 +142,8 @@ impl Future for Waiting<'_> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         *self.reply.told() = Told::Over;
+        // The reply may live on for long where the message was.
+        drop(self.reply.caller.take());
         // It may have been called, and does not look any more.
         if !self.lane.wakes().is_empty() {
             self.lane.wakes().call_keeper();

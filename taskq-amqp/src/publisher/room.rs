@@ -1,8 +1,14 @@
 //! Bounds for all unconfirmed messages together.
 
-use super::job::Job;
+use super::{job::Job, lane::Lane};
 use crate::{link::Link, runtime::Runtime};
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
 use taskq_core::{BrokerError, Origin};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -18,16 +24,41 @@ pub(super) struct Room {
     _bytes: OwnedSemaphorePermit,
 }
 
+/// Whether somebody waits for room. Cheap to clone.
+#[derive(Clone, Default)]
+pub(super) struct Awaited(Arc<AtomicUsize>);
+
+impl Awaited {
+    pub(super) fn is_awaited(&self) -> bool {
+        self.0.load(Ordering::SeqCst) > 0
+    }
+
+    fn wait(&self) -> Waiter<'_> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Waiter(self)
+    }
+}
+
+/// One that waits for room, until it is dropped.
+struct Waiter<'a>(&'a Awaited);
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 pub(super) struct Rooms {
     link: Link,
+    awaited: Awaited,
     count: Arc<Semaphore>,
     kib: Arc<Semaphore>,
 }
 
 impl Rooms {
-    pub(super) fn new(link: Link) -> Rooms {
+    pub(super) fn new(link: Link, awaited: Awaited) -> Rooms {
         let count = Arc::new(Semaphore::new(MAX_UNCONFIRMED));
-        Rooms { link, count, kib: Arc::new(Semaphore::new(MAX_UNCONFIRMED_KIB as usize)) }
+        Rooms { link, awaited, count, kib: Arc::new(Semaphore::new(MAX_UNCONFIRMED_KIB as usize)) }
     }
 
     /// Whether the message has its room, or has it now.
@@ -40,14 +71,24 @@ impl Rooms {
         !needs_room(job)
     }
 
-    /// Gives the message its room as soon as there is some, in the order of asking.
+    /// Gives the message its room as soon as there is some, in the order of asking. Meanwhile the keepers of `lanes` look at
+    /// what gives it back.
     ///
     /// # Errors
     /// There was none until `deadline`.
-    pub(super) async fn give_by(&self, deadline: Instant, job: &mut Job, runtime: &Runtime) -> Result<(), BrokerError> {
-        if !needs_room(job) {
+    pub(super) async fn give_by(
+        &self,
+        deadline: Instant,
+        job: &mut Job,
+        lanes: &[Arc<Lane>],
+        runtime: &Runtime,
+    ) -> Result<(), BrokerError> {
+        if !needs_room(job) || self.give_now(job) {
             return Ok(());
         }
+        let _waiter = self.awaited.wait();
+        // Their callers may be waiting here.
+        lanes.iter().for_each(|lane| lane.wakes().call_keeper());
         let kib = kib_of(job);
         let both = async {
             let count = self.count.clone().acquire_owned().await;

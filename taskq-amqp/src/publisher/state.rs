@@ -30,8 +30,11 @@ const MAX_ABANDONED: usize = 256;
 /// never confirms what a channel has sent to a quorum queue whose leader stood still and was replaced.
 const SILENCE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(60));
 
+/// Between two looks at a silence that nothing is done about.
+const LEAST_PAUSE: Duration = Duration::from_secs(1);
+
 /// A queue that is full refuses at once. RabbitMQ also refuses what it gave to a classic queue whose node is not heard of any
-/// more, and which may have taken it.
+/// more, and which may have taken it. A refusal that is seen late for another reason counts as one of those.
 const LATE_NACK: Duration = Duration::from_secs(1);
 
 /// A channel that is used.
@@ -107,13 +110,13 @@ pub(super) struct Tended {
 impl State {
     /// Whether more depends on what the server says than the caller of that message.
     pub(super) fn is_busy(&self) -> bool {
-        !self.backlog.is_empty() || self.window.has_open_verdicts()
+        self.backlog.has_waiting() || self.window.has_open_verdicts() || !self.is_accepting
     }
 
     /// Whether there is something to do that callers do not do, now or sooner than the keeper knows.
     pub(super) fn wants_keeper(&self) -> bool {
         let is_sooner = self.alarm.is_some_and(|alarm| self.known_alarm.is_none_or(|known| alarm < known));
-        is_sooner || self.window.broken().is_some() || self.is_busy()
+        is_sooner || self.window.broken().is_some() || !self.is_accepting
     }
 
     pub(super) fn has_work(&self) -> bool {
@@ -160,11 +163,11 @@ impl State {
         if let Some(open) = &mut self.open {
             open.is_read = *line == Line::Open;
         }
+        self.hand_over_all(wakes);
         if let Some(error) = self.window.broken().cloned() {
             self.open = None;
             return Next::Died(error);
         }
-        self.hand_over_all(wakes);
         if *line == Line::Open && self.refusals.are_doubtful() && self.window.is_empty() {
             self.open = None;
             self.refusals.be_patient();
@@ -289,12 +292,13 @@ impl State {
             let error = overdue(&job);
             self.finish(job, Err(error));
         }
-        let is_given_up = self.open.is_some() && self.is_too_silent(line);
+        let is_given_up = self.open.is_some() && self.window.broken().is_none() && self.is_too_silent(line);
         if is_given_up {
             self.give_up();
         }
         let deadlines = self.window.jobs().map(|job| job.deadline).chain(self.backlog.deadlines());
-        let silence = self.window.oldest().map(|oldest| oldest + self.silence);
+        // While the line is not read it is no silence, and there is nothing to wake up for at once.
+        let silence = self.window.oldest().map(|oldest| (oldest + self.silence).max(now + LEAST_PAUSE));
         self.alarm = deadlines.chain(silence).chain(self.ends_at).min();
         Tended { unanswered, is_given_up }
     }

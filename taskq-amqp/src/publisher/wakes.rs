@@ -3,6 +3,7 @@
 //! Who waits for a message is called about it, looks at all that is there, and tells the others: no other thread has to wake
 //! up for it. The keeper of the lane is called where nobody waits, or where something else depends on it.
 
+use super::room::Awaited;
 use std::{
     collections::VecDeque,
     sync::{
@@ -20,36 +21,53 @@ pub(super) struct Place {
     pub(super) serial: u64,
 }
 
-#[derive(Default)]
+/// Something to be looked at.
+pub(super) enum Look {
+    /// The future in this place has woken.
+    Woken(Place),
+    /// All that were done when the future in this place was found done have been looked at.
+    Settle(Place),
+}
+
 pub(super) struct Wakes {
-    places: Mutex<VecDeque<Place>>,
+    looks: Mutex<VecDeque<Look>>,
+    /// Whether somebody waits for room that confirms give back.
+    room: Awaited,
     /// Whether more depends on what the server says than the caller of that message.
     is_busy: AtomicBool,
     keeper: Notify,
 }
 
 impl Wakes {
-    pub(super) fn push(&self, place: Place) {
-        self.places().push_back(place);
+    pub(super) fn new(room: Awaited) -> Wakes {
+        Wakes { looks: Mutex::default(), room, is_busy: AtomicBool::new(false), keeper: Notify::new() }
     }
 
-    pub(super) fn pop(&self) -> Option<Place> {
-        self.places().pop_front()
+    pub(super) fn push(&self, look: Look) {
+        self.looks().push_back(look);
+    }
+
+    pub(super) fn pop(&self) -> Option<Look> {
+        self.looks().pop_front()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.places().is_empty()
+        self.looks().is_empty()
     }
 
-    /// The keeper must be called after this becomes true: what came before went by it.
     pub(super) fn set_busy(&self, is_busy: bool) {
-        if self.is_busy() != is_busy {
+        if self.is_busy.load(Ordering::SeqCst) != is_busy {
             self.is_busy.store(is_busy, Ordering::SeqCst);
+            if is_busy {
+                // What came before went by it.
+                self.call_keeper();
+            }
         }
     }
 
-    pub(super) fn is_busy(&self) -> bool {
-        self.is_busy.load(Ordering::SeqCst)
+    /// Whether the keeper is to be called, and not the caller of the message.
+    pub(super) fn are_for_keeper(&self) -> bool {
+        self.is_busy.load(Ordering::SeqCst) || self.room.is_awaited()
     }
 
     pub(super) fn call_keeper(&self) {
@@ -61,7 +79,7 @@ impl Wakes {
         self.keeper.notified().await;
     }
 
-    fn places(&self) -> MutexGuard<'_, VecDeque<Place>> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    fn looks(&self) -> MutexGuard<'_, VecDeque<Look>> {
+        self.looks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

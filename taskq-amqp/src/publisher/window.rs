@@ -7,7 +7,7 @@
 use super::{
     job::Job,
     verdicts::{Key, Seen, Verdict, Verdicts},
-    wakes::{Place, Wakes},
+    wakes::{Look, Place, Wakes},
 };
 use lapin::Confirmation;
 use std::{
@@ -119,8 +119,11 @@ impl Window {
 
     /// Looks at what the server has said. What follows is in [`Window::next_decided`].
     pub(super) fn take_in(&mut self, wakes: &Wakes) {
-        while let Some(place) = wakes.pop() {
-            self.advance(place, wakes);
+        while let Some(look) = wakes.pop() {
+            match look {
+                Look::Woken(place) => self.advance(place, wakes),
+                Look::Settle(place) => self.settle(place),
+            }
         }
         if self.outstanding == 0 && self.verdicts.open() > 0 {
             self.verdicts.finish(&mut self.decided);
@@ -156,24 +159,28 @@ impl Window {
 
     fn advance(&mut self, place: Place, wakes: &Wakes) {
         let Some(slot) = self.slots.get_mut(place.key).filter(|slot| slot.serial == place.serial) else { return };
-        match slot.state {
-            State::Confirming => match slot.confirming.poll(&mut Context::from_waker(&slot.waker)) {
-                Poll::Pending => {}
-                Poll::Ready(Ok(confirmation)) => {
-                    slot.state = State::Seen(see(&mut self.verdicts, &self.by_id, confirmation));
-                    wakes.push(place);
-                }
-                Poll::Ready(Err(error)) => {
-                    slot.state = State::Lost;
-                    self.broken.get_or_insert(error);
-                }
-            },
-            State::Seen(seen) => {
-                slot.state = State::Open;
-                self.outstanding -= 1;
-                self.verdicts.settle(place.key, seen, &mut self.decided);
+        if !matches!(slot.state, State::Confirming) {
+            return;
+        }
+        match slot.confirming.poll(&mut Context::from_waker(&slot.waker)) {
+            Poll::Pending => {}
+            Poll::Ready(Ok(confirmation)) => {
+                slot.state = State::Seen(see(&mut self.verdicts, &self.by_id, confirmation));
+                wakes.push(Look::Settle(place));
             }
-            State::Free | State::Open | State::Lost => {}
+            Poll::Ready(Err(error)) => {
+                slot.state = State::Lost;
+                self.broken.get_or_insert(error);
+            }
+        }
+    }
+
+    fn settle(&mut self, place: Place) {
+        let Some(slot) = self.slots.get_mut(place.key).filter(|slot| slot.serial == place.serial) else { return };
+        if let State::Seen(seen) = slot.state {
+            slot.state = State::Open;
+            self.outstanding -= 1;
+            self.verdicts.settle(place.key, seen, &mut self.decided);
         }
     }
 

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 use taskq_faults::{
     rabbit::{Client, Cluster, Settings},
-    wait::eventually,
+    wait::{ended, eventually},
 };
 
 /// The node that a client should talk to while this one is away.
@@ -38,7 +38,7 @@ async fn a_quorum_queue_outlives_one_node_and_waits_for_the_second() {
     let second = cluster.leader_of("work").await.unwrap();
     println!("the next leader {:?} after a kill", killed.elapsed());
     assert_ne!(first, second);
-    let client = Client::named(&cluster.urls()[second], "second").await;
+    let client = ended(Client::named_at_last(&cluster.urls()[second], "second")).await;
     client.publish_at_last("work", "leader killed").await;
     cluster.run_all().await.unwrap();
 
@@ -52,7 +52,7 @@ async fn a_quorum_queue_outlives_one_node_and_waits_for_the_second() {
 
     let leader = cluster.leader_of("work").await.unwrap();
     let survivor = beside(leader);
-    let client = Client::named(&cluster.urls()[survivor], "fourth").await;
+    let client = ended(Client::named_at_last(&cluster.urls()[survivor], "fourth")).await;
     cluster.node_mut(leader).stop().await.unwrap();
     cluster.node_mut(beside(survivor)).kill();
     let publish = async { client.publish("work", "two away").await.is_ok_and(|confirmed| confirmed) };
@@ -61,7 +61,7 @@ async fn a_quorum_queue_outlives_one_node_and_waits_for_the_second() {
     cluster.run_all().await.unwrap();
     cluster.leader_of("work").await.unwrap();
 
-    let client = Client::named(&cluster.urls()[0], "last").await;
+    let client = ended(Client::named_at_last(&cluster.urls()[0], "last")).await;
     let kept = client.look_into("work").await;
     for confirmed in ["before", "leader killed", "leader frozen"] {
         assert!(kept.iter().any(|body| body == confirmed), "{confirmed} is not in {kept:?}");

@@ -138,7 +138,8 @@ impl Monitor {
             if !command.contains(&self.prefix) || command.contains("SUBSCRIBE") {
                 continue;
             }
-            let words = command.split_whitespace().map(|word| self.shape_of(word));
+            // A quotation mark in a word has a backslash before it; a space, such as one in a record, has not.
+            let words = command.trim_matches('"').split("\" \"").map(|word| self.shape_of(word));
             return words.collect::<Vec<_>>().join(" ");
         }
     }
@@ -147,7 +148,7 @@ impl Monitor {
     fn shape_of(&self, word: &str) -> String {
         let word = word.replace(&self.prefix, "prefix");
         let is_of_id = |c: char| c.is_ascii_hexdigit();
-        match word.trim_matches('"') {
+        match word.as_str() {
             text if text.len() == 32 && text.chars().all(is_of_id) => "id".into(),
             text if text.starts_with("prefix:{") => format!("prefix:{{id}}{}", text.rsplit('}').next().unwrap()),
             text if text.starts_with("prefix:wake:") => "prefix:wake:process".into(),

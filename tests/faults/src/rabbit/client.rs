@@ -11,7 +11,7 @@ use lapin::{
     },
     types::{AMQPValue, FieldTable},
 };
-use std::fmt;
+use std::{fmt, time::Duration};
 
 /// A plain client, with one connection, which ends with it. It fails its test by panicking, unless a method says
 /// otherwise.
@@ -30,10 +30,24 @@ impl Client {
 
     /// A client of this name.
     pub async fn named(url: &str, name: &str) -> Client {
-        let properties = ConnectionProperties::default().with_connection_name(name.into());
-        let connection = ended(Connection::connect(url, properties)).await.unwrap_or_else(|error| {
+        let connection = connect(url, name).await.unwrap_or_else(|error| {
             panic!("no RabbitMQ lets a test in ({error}); `cargo xtask test` finds or starts one")
         });
+        Client::on(connection).await
+    }
+
+    /// The same, of a server that may take a while: a node of a cluster that has been away pauses itself once it finds out.
+    pub async fn named_at_last(url: &str, name: &str) -> Client {
+        let connection = loop {
+            match connect(url, name).await {
+                Ok(connection) => break connection,
+                Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+            }
+        };
+        Client::on(connection).await
+    }
+
+    async fn on(connection: Connection) -> Client {
         let channel = connection.create_channel().await.unwrap();
         channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
         Client { connection, channel }
@@ -171,4 +185,9 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").finish_non_exhaustive()
     }
+}
+
+async fn connect(url: &str, name: &str) -> Result<Connection, Error> {
+    let properties = ConnectionProperties::default().with_connection_name(name.into());
+    ended(Connection::connect(url, properties)).await
 }
