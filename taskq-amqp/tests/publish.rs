@@ -6,9 +6,10 @@ mod support;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use lapin::types::AMQPValue;
 use std::{collections::BTreeMap, time::Duration};
-use support::{broker_with, consume, next, number_of, numbered, operator, take_all, to, unique, with_queue};
+use support::{
+    broker_with, consume, declare_small, next, number_of, numbered, operator, take_all, to, unique, with_queue,
+};
 use taskq_amqp::AmqpBroker;
 use taskq_core::{
     Broker, BrokerError, Content, Epitaph, FailureKind, Foreign, Origin, Publish, QueueSpec, TaskFailure, TaskId,
@@ -95,21 +96,10 @@ async fn two_messages_of_one_id_at_once_both_get_an_answer() {
     .await;
 }
 
-/// A queue of two places that refuses what it has no room for.
-async fn declare_small(queue: &str) {
-    let text = |value: &str| AMQPValue::LongString(value.into());
-    let arguments = [
-        ("x-queue-type", text("classic")),
-        ("x-max-length", AMQPValue::LongInt(2)),
-        ("x-overflow", text("reject-publish")),
-    ];
-    operator().await.declare(queue, &arguments).await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_makes_callers_wait_and_refuses_workers_at_once() {
     with_queue("full", async |queue| {
-        declare_small(&queue).await;
+        declare_small(&queue, 2).await;
         let broker = AmqpBroker::new(amqp_url());
         broker.declare(&QueueSpec::new(&queue).existing()).await.unwrap();
         for number in 0..2 {

@@ -9,12 +9,11 @@ use futures_util::{
     FutureExt,
     future::{MaybeDone, join_all, maybe_done},
 };
-use lapin::types::AMQPValue;
 use std::{
     hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
     time::Duration,
 };
-use support::{broker_with, line, numbered, operator, to, unique, with_queue};
+use support::{broker_with, declare_small, line, numbered, operator, to, unique, with_queue};
 use taskq_amqp::AmqpBroker;
 use taskq_core::{BoxFuture, Broker, BrokerError, Publish, QueueSpec};
 use taskq_faults::{
@@ -147,13 +146,11 @@ async fn closing_ends_with_the_last_confirm() {
 async fn each_of_many_hears_that_its_own_queue_is_full() {
     with_queue("each-full", async |queue| {
         let operator = operator().await;
-        let text = |value: &str| AMQPValue::LongString(value.into());
-        let arguments = [("x-max-length", AMQPValue::LongInt(1)), ("x-overflow", text("reject-publish"))];
         // Enough of them to be on several channels.
         let names: Vec<String> = (0..8).map(|number| format!("{queue}-{number}")).collect();
         let broker = broker_with(&queue).await;
         for name in &names {
-            operator.declare(name, &arguments).await;
+            declare_small(name, 1).await;
             broker.publish(to(name, 0)).await.unwrap();
         }
         let many = names.iter().map(|name| to(name, 1).within(Duration::from_secs(3)));

@@ -123,7 +123,7 @@ impl Publisher {
         let closing = self.closing.clone();
         async move {
             closing.cancel();
-            // A lane that panicked has ended too.
+            // A keeper that panicked has ended too.
             if timeout(CLOSING, join_all(running)).await.is_err() {
                 tracing::warn!("some messages were still unconfirmed when the broker was closed");
             }

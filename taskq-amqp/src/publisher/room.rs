@@ -83,7 +83,7 @@ impl Rooms {
         lanes: &[Arc<Lane>],
         runtime: &Runtime,
     ) -> Result<(), BrokerError> {
-        if !needs_room(job) || self.give_now(job) {
+        if self.give_now(job) {
             return Ok(());
         }
         let _waiter = self.awaited.wait();

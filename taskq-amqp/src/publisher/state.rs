@@ -30,7 +30,7 @@ const MAX_ABANDONED: usize = 256;
 /// never confirms what a channel has sent to a quorum queue whose leader stood still and was replaced.
 const SILENCE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(60));
 
-/// Between two looks at a silence that nothing is done about.
+/// Between two looks at a silence.
 const LEAST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A queue that is full refuses at once. RabbitMQ also refuses what it gave to a classic queue whose node is not heard of any
@@ -297,7 +297,7 @@ impl State {
             self.give_up();
         }
         let deadlines = self.window.jobs().map(|job| job.deadline).chain(self.backlog.deadlines());
-        // While the line is not read it is no silence, and there is nothing to wake up for at once.
+        // While the line is not read nothing is done about a silence, which is over already.
         let silence = self.window.oldest().map(|oldest| (oldest + self.silence).max(now + LEAST_PAUSE));
         self.alarm = deadlines.chain(silence).chain(self.ends_at).min();
         Tended { unanswered, is_given_up }

@@ -1,7 +1,7 @@
 //! Messages about which the server may have said something, in the order in which it did, and who is called to look.
 //!
-//! Who waits for a message is called about it, looks at all that is there, and tells the others: no other thread has to wake
-//! up for it. The keeper of the lane is called where nobody waits, or where something else depends on it.
+//! Who waits for a message is called about it, looks at all that is there, and tells the others: no thread between
+//! them and the connection has to wake up for it. The keeper of the lane is called where nobody waits, or where something else depends on it.
 
 use super::room::Awaited;
 use std::{

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use bytes::Bytes;
+use lapin::types::AMQPValue;
 use std::num::NonZeroU16;
 use taskq_amqp::AmqpBroker;
 use taskq_core::{Broker, Consumer, Content, ContentType, Delivery, Message, Publish, QueueSpec, TaskId};
@@ -74,6 +75,17 @@ pub async fn broker_with(queue: &str) -> AmqpBroker {
     let broker = AmqpBroker::new(amqp_url());
     broker.declare(&QueueSpec::new(queue)).await.unwrap();
     broker
+}
+
+/// Declares a classic queue of so many places, which refuses what it has no room for.
+pub async fn declare_small(queue: &str, places: i32) {
+    let text = |value: &str| AMQPValue::LongString(value.into());
+    let arguments = [
+        ("x-queue-type", text("classic")),
+        ("x-max-length", AMQPValue::LongInt(places)),
+        ("x-overflow", text("reject-publish")),
+    ];
+    operator().await.declare(queue, &arguments).await;
 }
 
 /// Takes and acks until each of these has come; says how often each came.
