@@ -45,7 +45,7 @@ struct Queue {
 #[derive(Clone)]
 struct Stored {
     content: Content,
-    epitaph: Option<Epitaph>,
+    epitaph: Option<Box<Epitaph>>,
     redelivered: bool,
 }
 

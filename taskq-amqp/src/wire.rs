@@ -12,7 +12,7 @@ use lapin::{
 };
 use std::{borrow::Cow, collections::BTreeMap};
 use taskq_core::{
-    BrokerError, Content, ContentType, Epitaph, FailureKind, Foreign, Labels, Message, TaskFailure, TaskId, UnixMillis,
+    BrokerError, Content, ContentType, Epitaph, FailureKind, Foreign, Message, TaskFailure, TaskId, UnixMillis,
     defaults::MAX_LABELS, wire,
 };
 
@@ -71,9 +71,9 @@ pub(crate) fn size(properties: &BasicProperties) -> usize {
 }
 
 /// What a message of these properties and this body says.
-pub(crate) fn content(properties: &BasicProperties, body: Bytes) -> (Content, Option<Epitaph>) {
+pub(crate) fn content(properties: &BasicProperties, body: Bytes) -> (Content, Option<Box<Epitaph>>) {
     let headers = Received::of(properties);
-    let epitaph = headers.epitaph();
+    let epitaph = headers.epitaph().map(Box::new);
     #[cfg(taskq_bug = "keep_x_death")]
     kept::take(properties);
     match headers.message(properties, body.clone()) {
@@ -221,36 +221,10 @@ impl<'a> Received<'a> {
         self.get(name).map(text_of)
     }
 
-    /// A number that may be absent.
-    fn number(&self, name: &str) -> Result<Option<u64>, String> {
-        let Some(value) = self.get(name) else { return Ok(None) };
-        number_of(value).map(Some).ok_or_else(|| format!("header `{name}` is not a number: {}", text_of(value)))
-    }
-
-    fn small_number(&self, name: &str) -> Result<Option<u32>, String> {
-        let Some(number) = self.number(name)? else { return Ok(None) };
-        u32::try_from(number).map(Some).map_err(|_| format!("header `{name}` is too large a number: {number}"))
-    }
-
-    fn instant(&self, name: &str) -> Result<Option<UnixMillis>, String> {
-        Ok(self.number(name)?.map(UnixMillis))
-    }
-
-    fn flag(&self, name: &str) -> Result<bool, String> {
-        match self.get(name) {
-            None => Ok(false),
-            Some(AMQPValue::Boolean(is_set)) => Ok(*is_set),
-            Some(value) => match &*text_of(value) {
-                "true" => Ok(true),
-                "false" => Ok(false),
-                text => Err(format!("header `{name}` is neither true nor false: {text}")),
-            },
-        }
-    }
-
     fn message(&self, properties: &BasicProperties, body: Bytes) -> Result<Message, String> {
         let version =
-            self.number(wire::HEADER_VERSION)?.ok_or("it has no header `taskq-v`: it is not a message of taskq")?;
+            self.get(wire::HEADER_VERSION).ok_or("it has no header `taskq-v`: it is not a message of taskq")?;
+        let version = number(wire::HEADER_VERSION, version)?;
         if version == 0 || version > wire::VERSION.into() {
             return Err(format!("it has format version {version}, and this worker reads up to {}", wire::VERSION));
         }
@@ -261,22 +235,12 @@ impl<'a> Received<'a> {
         let content_type =
             ContentType::parse(content_type).ok_or_else(|| format!("its content type `{content_type}` is unknown"))?;
         let task = given(properties.kind()).ok_or("it names no task")?;
-        let mut message = Message::new(id_of(properties)?, task.to_owned(), content_type, body);
-        message.attempt = self.small_number(wire::HEADER_ATTEMPT)?.unwrap_or(1).max(1);
-        message.retry = self.small_number(wire::HEADER_RETRY)?.unwrap_or(0);
-        message.round = self.small_number(wire::HEADER_ROUND)?.unwrap_or(0);
-        message.unknown = self.small_number(wire::HEADER_UNKNOWN)?.unwrap_or(0);
-        message.check = self.flag(wire::HEADER_CHECK)?;
-        message.republished = self.flag(wire::HEADER_REPUBLISHED)?;
-        message.track = self.flag(wire::HEADER_TRACK)?;
-        message.eta = self.instant(wire::HEADER_ETA)?;
-        message.expires = self.instant(wire::HEADER_EXPIRES)?;
-        message.first_failed = self.instant(wire::HEADER_FIRST_FAILED)?;
+        let made = properties.timestamp().map(|seconds| UnixMillis(seconds.saturating_mul(1000)));
+        let made = made.unwrap_or_else(UnixMillis::now);
+        let mut message = Message::made_at(made, id_of(properties)?, task.to_owned(), content_type, body);
         message.priority = *properties.priority();
-        message.traceparent = self.text(wire::HEADER_TRACEPARENT).map(Cow::into_owned);
-        message.labels = self.labels();
-        if let Some(seconds) = properties.timestamp() {
-            message.created = UnixMillis(seconds.saturating_mul(1000));
+        for (name, value) in self.0.into_iter().flatten() {
+            take_over(&mut message, name.as_str(), value)?;
         }
         if let Some(root) = given(properties.correlation_id())
             && root != message.root.as_str()
@@ -286,24 +250,15 @@ impl<'a> Received<'a> {
         Ok(message)
     }
 
-    fn labels(&self) -> Labels {
-        let is_label = |name: &str| !name.starts_with(wire::PREFIX) && name != wire::HEADER_TRACEPARENT;
-        self.of_sender(is_label).map(|(name, value)| (name.to_owned(), value.into_owned())).collect()
-    }
-
-    /// The headers of these names, but those that the server adds. A message that is published with a server's `x-death` is
-    /// taken for one that goes in circles and is dropped at its next delay, by every RabbitMQ before 4.0.1.
-    fn of_sender(&self, is_wanted: fn(&str) -> bool) -> impl Iterator<Item = (&'a str, Cow<'a, str>)> + use<'a> {
-        let is_servers = |name: &str| name.starts_with("x-") || matches!(name, "CC" | "BCC");
+    /// The headers that are neither the server's nor an epitaph's.
+    fn of_sender(&self) -> BTreeMap<String, String> {
         let all = self.0.into_iter().flatten().map(|(name, value)| (name.as_str(), value));
-        all.filter(move |(name, _)| is_wanted(name) && !is_servers(name)).map(|(name, value)| (name, text_of(value)))
+        let of_sender = all.filter(|(name, _)| !is_of_epitaph(name) && !is_servers(name));
+        of_sender.map(|(name, value)| (name.to_owned(), text_of(value).into_owned())).collect()
     }
 
     fn foreign(&self, properties: &BasicProperties, body: Bytes, reason: String) -> Foreign {
-        let mut headers: BTreeMap<String, String> = self
-            .of_sender(|name| !is_of_epitaph(name))
-            .map(|(name, value)| (name.to_owned(), value.into_owned()))
-            .collect();
+        let mut headers = self.of_sender();
         for (name, value) in other_properties(properties) {
             headers.insert(format!("{PROPERTY}{name}"), value);
         }
@@ -313,8 +268,9 @@ impl<'a> Received<'a> {
 
     fn epitaph(&self) -> Option<Epitaph> {
         let kind = FailureKind::parse(&self.text(wire::HEADER_DEAD_KIND)?);
-        let instant = |name| self.instant(name).ok().flatten().unwrap_or_default();
-        let attempts = self.small_number(wire::HEADER_DEAD_ATTEMPTS).ok().flatten().unwrap_or_default();
+        let number = |name| self.get(name).and_then(number_of);
+        let instant = |name| UnixMillis(number(name).unwrap_or_default());
+        let attempts = number(wire::HEADER_DEAD_ATTEMPTS).and_then(|number| number.try_into().ok()).unwrap_or_default();
         let mut failure = TaskFailure::new(kind, self.text(wire::HEADER_DEAD_ERROR).unwrap_or_default(), attempts);
         let chain = self.text(wire::HEADER_DEAD_CHAIN).unwrap_or_default();
         failure.chain = serde_json::from_str(&chain).unwrap_or_default();
@@ -325,6 +281,52 @@ impl<'a> Received<'a> {
             last_failed: instant(wire::HEADER_DEAD_LAST),
         })
     }
+}
+
+/// Takes one header over into the message that it came with.
+fn take_over(message: &mut Message, name: &str, value: &AMQPValue) -> Result<(), String> {
+    match name {
+        wire::HEADER_ATTEMPT => message.attempt = small_number(name, value)?.max(1),
+        wire::HEADER_RETRY => message.retry = small_number(name, value)?,
+        wire::HEADER_ROUND => message.round = small_number(name, value)?,
+        wire::HEADER_UNKNOWN => message.unknown = small_number(name, value)?,
+        wire::HEADER_CHECK => message.check = flag(name, value)?,
+        wire::HEADER_REPUBLISHED => message.republished = flag(name, value)?,
+        wire::HEADER_TRACK => message.track = flag(name, value)?,
+        wire::HEADER_ETA => message.eta = Some(UnixMillis(number(name, value)?)),
+        wire::HEADER_EXPIRES => message.expires = Some(UnixMillis(number(name, value)?)),
+        wire::HEADER_FIRST_FAILED => message.first_failed = Some(UnixMillis(number(name, value)?)),
+        wire::HEADER_TRACEPARENT => message.traceparent = Some(text_of(value).into_owned()),
+        name if name.starts_with(wire::PREFIX) || is_servers(name) => {}
+        label => drop(message.labels.insert(label.to_owned(), text_of(value).into_owned())),
+    }
+    Ok(())
+}
+
+fn number(name: &str, value: &AMQPValue) -> Result<u64, String> {
+    number_of(value).ok_or_else(|| format!("header `{name}` is not a number: {}", text_of(value)))
+}
+
+fn small_number(name: &str, value: &AMQPValue) -> Result<u32, String> {
+    let number = number(name, value)?;
+    u32::try_from(number).map_err(|_| format!("header `{name}` is too large a number: {number}"))
+}
+
+fn flag(name: &str, value: &AMQPValue) -> Result<bool, String> {
+    match value {
+        AMQPValue::Boolean(is_set) => Ok(*is_set),
+        value => match &*text_of(value) {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            text => Err(format!("header `{name}` is neither true nor false: {text}")),
+        },
+    }
+}
+
+/// A header that the server adds. A message that is published with a server's `x-death` is taken for one that goes in circles
+/// and is dropped at its next delay, by every RabbitMQ before 4.0.1.
+fn is_servers(name: &str) -> bool {
+    name.starts_with("x-") || matches!(name, "CC" | "BCC")
 }
 
 fn is_of_epitaph(name: &str) -> bool {

@@ -34,7 +34,10 @@ async fn a_consumer_whose_channel_the_server_closes_comes_back_with_its_prefetch
         let stale = take_ten(&mut consumer).await;
         assert_eq!(line.inject(Who::Consumers, &precondition_failed()), 1, "there was nobody to be told");
         let fresh = take_ten(&mut consumer).await;
-        assert!(stale.iter().all(|delivery| delivery.lost.is_cancelled()), "whoever holds them has not been told");
+        assert!(
+            stale.iter().all(|delivery| delivery.lost.as_ref().is_some_and(|lost| lost.is_cancelled())),
+            "whoever holds them has not been told"
+        );
         stale.into_iter().for_each(Delivery::ack);
         let eleventh = tokio::time::timeout(Duration::from_millis(300), consumer.next()).await;
         assert!(eleventh.is_err(), "a stale ack made room, or the prefetch is another: {eleventh:?}");

@@ -183,7 +183,7 @@ async fn garbage_without_an_id_goes_to_the_dead_letters_and_can_be_found_there()
             body: Bytes::from_static(&[0xff, 0, 0xfe]),
         };
         let dead = QueueSpec::new(&queue).dead_letters();
-        let letter = Publish::new(dead.name(), garbage).epitaph(Some(epitaph(&queue))).origin(Origin::Worker);
+        let letter = Publish::new(dead.name(), garbage).epitaph(Some(Box::new(epitaph(&queue)))).origin(Origin::Worker);
         broker.publish(letter).await.unwrap();
         let delivery = next(&mut consume(&broker, dead.name(), 1).await).await;
         let Content::Foreign(found) = &delivery.content else { panic!("{:?}", delivery.content) };

@@ -77,7 +77,7 @@ pub(crate) async fn an_unreadable_message_can_be_dead_lettered<H: Harness>(scene
     let epitaph = epitaph(&queue);
     let dead = queue.dead_letters();
     let letter = Publish::new(dead.name(), Content::Foreign(published.clone().into()));
-    connection.publish(letter.epitaph(Some(epitaph.clone()))).await?;
+    connection.publish(letter.epitaph(Some(Box::new(epitaph.clone())))).await?;
     let delivery = connection.consume(&dead, 1).await?.next().await?;
     let arrived = foreign_of(&delivery)?;
     let same = arrived.body == published.body
@@ -85,7 +85,7 @@ pub(crate) async fn an_unreadable_message_can_be_dead_lettered<H: Harness>(scene
         && arrived.content_type == published.content_type
         && published.headers.iter().all(|header| arrived.headers.get(header.0) == Some(header.1));
     ensure!(same, "the dead letter {published:?} arrived as {arrived:?}");
-    ensure!(delivery.epitaph.as_ref() == Some(&epitaph), "{epitaph:?} arrived as {:?}", delivery.epitaph);
+    ensure!(delivery.epitaph.as_deref() == Some(&epitaph), "{epitaph:?} arrived as {:?}", delivery.epitaph);
     delivery.ack();
     Ok(())
 }

@@ -53,13 +53,13 @@ pub(crate) async fn a_body_of_one_mebibyte_arrives_whole<H: Harness>(scene: &Sce
 pub(crate) async fn a_dead_letter_arrives_with_its_epitaph<H: Harness>(scene: &Scene<H>) -> CaseResult {
     let (connection, queue) = scene.open("epitaph").await?;
     let (dead, message, epitaph) = (queue.dead_letters(), elaborate(ContentType::MessagePack), epitaph(&queue));
-    let letter = Publish::new(dead.name(), task(message.clone())).epitaph(Some(epitaph.clone()));
+    let letter = Publish::new(dead.name(), task(message.clone())).epitaph(Some(Box::new(epitaph.clone())));
     connection.publish(letter).await?;
     let mut consumer = connection.consume(&dead, 1).await?;
     let delivery = consumer.next().await?;
     same(&message, message_of(&delivery)?)?;
     let found = delivery.epitaph.clone();
-    ensure!(found.as_ref() == Some(&epitaph), "the epitaph {epitaph:?} arrived as {found:?}");
+    ensure!(found.as_deref() == Some(&epitaph), "the epitaph {epitaph:?} arrived as {found:?}");
     delivery.ack();
     Ok(())
 }
@@ -141,7 +141,7 @@ pub(crate) async fn publish_many_gives_one_outcome_each_in_order<H: Harness>(sce
     let astray = |number: &u64| number % 20 == 7;
     let mut publishes = publishes(&queue, 0..100);
     for number in (0..100).filter(astray) {
-        publishes[number as usize].queue.clone_from(&unknown);
+        publishes[number as usize].queue = unknown.as_str().into();
     }
     let outcomes = connection.publish_many(publishes).await?;
     ensure!(outcomes.len() == 100, "100 messages were published together, and {} outcomes came", outcomes.len());

@@ -109,7 +109,7 @@ pub enum Origin {
 #[non_exhaustive]
 pub struct Publish {
     /// The queue it goes to.
-    pub queue: String,
+    pub queue: Arc<str>,
     /// What it carries.
     pub content: Content,
     /// Not to be delivered before this much time has passed.
@@ -119,7 +119,7 @@ pub struct Publish {
     /// Who publishes.
     pub origin: Origin,
     /// Why it lies among the dead letters, if it goes there.
-    pub epitaph: Option<Epitaph>,
+    pub epitaph: Option<Box<Epitaph>>,
 }
 
 impl Publish {
@@ -131,15 +131,12 @@ impl Publish {
     /// let publish = Publish::new("mail", message);
     /// assert_eq!((publish.origin, publish.delay, publish.within.as_secs()), (Origin::Caller, None, 30));
     /// ```
-    pub fn new(queue: impl Into<String>, content: impl Into<Content>) -> Self {
-        Publish {
-            queue: queue.into(),
-            content: content.into(),
-            delay: None,
-            within: PUBLISH_TIMEOUT,
-            origin: Origin::Caller,
-            epitaph: None,
-        }
+    pub fn new(queue: impl AsRef<str>, content: impl Into<Content>) -> Self {
+        Publish::to(queue.as_ref().into(), content.into())
+    }
+
+    pub(crate) fn to(queue: Arc<str>, content: Content) -> Self {
+        Publish { queue, content, delay: None, within: PUBLISH_TIMEOUT, origin: Origin::Caller, epitaph: None }
     }
 
     /// Due after `delay`; at once with `None` or zero, as without this.
@@ -216,11 +213,11 @@ impl Publish {
     /// broker.declare(&mail).await?;
     /// let (failure, now) = (TaskFailure::new(FailureKind::Error, "smtp is down", 4), UnixMillis::now());
     /// let epitaph = Epitaph { failure, queue: "mail".into(), first_failed: now, last_failed: now };
-    /// broker.publish(Publish::new(mail.dead_letter_name(), message("mail.send")).epitaph(Some(epitaph))).await?;
+    /// broker.publish(Publish::new(mail.dead_letter_name(), message("mail.send")).epitaph(Some(Box::new(epitaph)))).await?;
     /// assert_eq!(broker.dead_letters("mail")[0].error, "smtp is down");
     /// # Ok(()) }
     /// ```
-    pub fn epitaph(mut self, epitaph: Option<Epitaph>) -> Self {
+    pub fn epitaph(mut self, epitaph: Option<Box<Epitaph>>) -> Self {
         self.epitaph = epitaph;
         self
     }

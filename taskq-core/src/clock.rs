@@ -30,16 +30,7 @@ impl UnixMillis {
     /// # }
     /// ```
     pub fn now() -> Self {
-        // Without `test-util` both instants are the same clock and the shift is nanoseconds.
-        let virtual_now = Instant::now().into_std();
-        let real_now = std::time::Instant::now();
-        #[allow(clippy::disallowed_methods)]
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let shifted = match virtual_now.checked_duration_since(real_now) {
-            Some(ahead) => wall + ahead,
-            None => wall.saturating_sub(real_now - virtual_now),
-        };
-        UnixMillis(shifted.as_millis() as u64)
+        Moment::now().wall
     }
 
     /// Time from `self` until `later`; zero if `later` has passed.
@@ -56,6 +47,13 @@ impl UnixMillis {
     }
 }
 
+impl UnixMillis {
+    /// The last whole millisecond of what had passed then.
+    pub(crate) fn after(self, span: Duration) -> UnixMillis {
+        UnixMillis(self.0.saturating_add(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)))
+    }
+}
+
 impl std::ops::Add<Duration> for UnixMillis {
     type Output = UnixMillis;
 
@@ -66,12 +64,44 @@ impl std::ops::Add<Duration> for UnixMillis {
     }
 }
 
+/// The present on both clocks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) wall: UnixMillis,
+    pub(crate) instant: Instant,
+}
+
+impl Moment {
+    pub(crate) fn now() -> Self {
+        let instant = Instant::now();
+        // Without `test-util` both instants are the same clock and the shift is nanoseconds.
+        let (virtual_now, real_now) = (instant.into_std(), std::time::Instant::now());
+        #[allow(clippy::disallowed_methods)]
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let shifted = match virtual_now.checked_duration_since(real_now) {
+            Some(ahead) => wall + ahead,
+            None => wall.saturating_sub(real_now - virtual_now),
+        };
+        Moment { wall: UnixMillis(shifted.as_millis() as u64), instant }
+    }
+}
+
 /// Further than any wait of a program, and not too far to count to.
 const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// The instant after this span. Whoever asks for a span without end gets one of a hundred years.
 pub(crate) fn from_now(span: Duration) -> Instant {
-    Instant::now() + span.min(FAR)
+    after(Instant::now(), span)
+}
+
+/// The same, counted from another instant.
+pub(crate) fn after(start: Instant, span: Duration) -> Instant {
+    start + bounded(span)
+}
+
+/// A span that any clock can be asked to wait for.
+pub(crate) fn bounded(span: Duration) -> Duration {
+    span.min(FAR)
 }
 
 #[cfg(test)]

@@ -3,14 +3,32 @@
 use crate::{error::BoxError, message::ContentType};
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
+use std::cell::Cell;
 
 /// The value as bytes.
 pub(crate) fn encode(content_type: ContentType, value: &impl Serialize) -> Result<Bytes, BoxError> {
-    let bytes = match content_type {
-        ContentType::MessagePack => rmp_serde::to_vec_named(value)?,
-        ContentType::Json => serde_json::to_vec(value)?,
-    };
-    Ok(bytes.into())
+    let mut bytes = SCRATCH.try_with(Cell::take).unwrap_or_default();
+    bytes.clear();
+    match content_type {
+        ContentType::MessagePack => {
+            value.serialize(&mut rmp_serde::Serializer::new(&mut bytes).with_struct_map())?;
+        }
+        ContentType::Json => serde_json::to_writer(&mut bytes, value)?,
+    }
+    if bytes.len() > SMALL {
+        return Ok(bytes.into());
+    }
+    let exact = Bytes::copy_from_slice(&bytes);
+    let _ = SCRATCH.try_with(|scratch| scratch.set(bytes));
+    Ok(exact)
+}
+
+/// A value of so many bytes at most is copied, which costs less than room that grows with it.
+const SMALL: usize = 4096;
+
+thread_local! {
+    /// Where small values are written. A value that encodes another one meanwhile finds none here.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// The value that all of these bytes hold.

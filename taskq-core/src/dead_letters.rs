@@ -186,7 +186,7 @@ impl DeadLetters {
         while let Some(delivery) = visit.next().await? {
             held.push(delivery);
         }
-        let letter = |held: &Delivery| DeadLetter::new(&held.content, held.epitaph.as_ref(), &self.queue);
+        let letter = |held: &Delivery| DeadLetter::new(&held.content, held.epitaph.as_deref(), &self.queue);
         let letters = held.iter().map(letter).collect();
         self.leave(visit, held).await;
         Ok(letters)
@@ -220,7 +220,7 @@ impl DeadLetters {
     pub async fn get(&self, id: impl Into<TaskId>) -> Result<Option<DeadLetter>, BrokerError> {
         let (mut visit, mut held) = (self.visit(usize::MAX).await?, Vec::new());
         let found = visit.find(&id.into(), &mut held).await?;
-        let letter = found.as_ref().map(|found| DeadLetter::new(&found.content, found.epitaph.as_ref(), &self.queue));
+        let letter = found.as_ref().map(|found| DeadLetter::new(&found.content, found.epitaph.as_deref(), &self.queue));
         held.extend(found);
         self.leave(visit, held).await;
         Ok(letter)

@@ -200,7 +200,7 @@ pub struct Delivery {
     /// What it carries.
     pub content: Content,
     /// Why it lies among the dead letters, if it comes from there.
-    pub epitaph: Option<Epitaph>,
+    pub epitaph: Option<Box<Epitaph>>,
     /// Whether it was delivered before, to anyone.
     pub redelivered: bool,
     /// When it came.
@@ -211,8 +211,8 @@ pub struct Delivery {
     /// Whether the broker has kept the delay that the message was published with to its end.
     pub is_due: bool,
     /// Cancelled when the broker may give the message to somebody else: the connection that it came by is gone, or the queue
-    /// is.
-    pub lost: CancellationToken,
+    /// is. `None` from a broker without connections.
+    pub lost: Option<CancellationToken>,
     /// The duty to settle it.
     pub unsettled: Unsettled,
 }
@@ -237,8 +237,17 @@ impl Delivery {
     /// ```
     pub fn new(content: Content, redelivered: bool, tag: u64, settle: Arc<dyn Settle>) -> Self {
         let unsettled = Unsettled { tag, settle: Some(settle) };
-        let (received, lost) = (Instant::now(), CancellationToken::new());
-        Delivery { content, epitaph: None, redelivered, received, sent_after: received, is_due: false, lost, unsettled }
+        let received = Instant::now();
+        Delivery {
+            content,
+            epitaph: None,
+            redelivered,
+            received,
+            sent_after: received,
+            is_due: false,
+            lost: None,
+            unsettled,
+        }
     }
 
     /// The same, sent by the broker later than this, as far as anybody knows. A broker without lines leaves this out.
@@ -288,10 +297,10 @@ impl Delivery {
     /// let connection = CancellationToken::new();
     /// let delivery = Delivery::new(message.into(), false, 1, Arc::new(Acks)).with_lost(connection.clone());
     /// connection.cancel(); // the line was cut: somebody is given the message again
-    /// assert!(delivery.lost.is_cancelled());
+    /// assert!(delivery.lost.is_some_and(|lost| lost.is_cancelled()));
     /// ```
     pub fn with_lost(mut self, lost: CancellationToken) -> Self {
-        self.lost = lost;
+        self.lost = Some(lost);
         self
     }
 
@@ -308,11 +317,11 @@ impl Delivery {
     /// # let content = Content::from(Message::new(TaskId::new(), "mail.send", ContentType::Json, "{}".into()));
     /// let (failure, now) = (TaskFailure::new(FailureKind::Error, "smtp is down", 4), UnixMillis::now());
     /// let epitaph = Epitaph { failure, queue: "mail".into(), first_failed: now, last_failed: now };
-    /// let letter = Delivery::new(content, false, 7, broker).with_epitaph(Some(epitaph));
+    /// let letter = Delivery::new(content, false, 7, broker).with_epitaph(Some(Box::new(epitaph)));
     /// assert_eq!(letter.epitaph.as_ref().unwrap().failure.attempts, 4);
     /// # letter.requeue();
     /// ```
-    pub fn with_epitaph(mut self, epitaph: Option<Epitaph>) -> Self {
+    pub fn with_epitaph(mut self, epitaph: Option<Box<Epitaph>>) -> Self {
         self.epitaph = epitaph;
         self
     }

@@ -469,7 +469,7 @@ impl<R> TaskResult<R> {
     /// # let app = InMemoryBroker::new().register::<Add>();
     /// let result = add(2, 3).kiq().on(&app).await?.wait_result().await?;
     /// let record = result.record();
-    /// assert_eq!((record.task.as_str(), record.round), ("add", 0));
+    /// assert_eq!((&*record.task, record.round), ("add", 0));
     /// assert!(record.started <= record.finished);
     /// # Ok(()) }
     /// ```

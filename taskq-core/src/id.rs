@@ -84,6 +84,9 @@ impl TaskId {
         if text.len() > MAX_TASK_ID {
             return Err(format!("has {} bytes; the limit is {MAX_TASK_ID}", text.len()));
         }
+        if text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'{' | b'}')) {
+            return Ok(());
+        }
         match text.chars().find(|c| c.is_control() || matches!(c, '{' | '}')) {
             Some(c) => Err(format!("contains {c:?}; control characters and braces are not allowed")),
             None => Ok(()),

@@ -336,7 +336,7 @@ fn prepare<T: Task>(args: Option<T::Args>, mut options: Options) -> Result<Submi
         return Err(KiqError::Unsupported { task: T::NAME.into(), what: what.into() });
     }
     let submission = Submission {
-        queue: options.queue.or(T::CONFIG.queue.map(str::to_owned)).unwrap_or_else(|| app.default_queue().to_owned()),
+        queue: options.queue.map_or_else(|| app.queue_for(&T::CONFIG), Into::into),
         within: options.within.unwrap_or_else(|| app.publish_timeout()),
         origin: if parent.is_some() { Origin::Task } else { Origin::Caller },
         message: Arc::new(message),

@@ -146,6 +146,24 @@ impl Message {
     /// # Ok(()) }
     /// ```
     pub fn new(id: TaskId, task: impl Into<Cow<'static, str>>, content_type: ContentType, body: Bytes) -> Self {
+        Message::made_at(UnixMillis::now(), id, task, content_type, body)
+    }
+
+    /// The same, made at another instant: for a broker that reads a message which somebody else has made.
+    ///
+    /// ```
+    /// use taskq::{ContentType, Message, TaskId, UnixMillis};
+    /// let made = UnixMillis(1_790_000_000_000); // from a property of the server's message
+    /// let message = Message::made_at(made, TaskId::from("order-17"), "mail.send", ContentType::Json, "{}".into());
+    /// assert_eq!(message.created, made);
+    /// ```
+    pub fn made_at(
+        made: UnixMillis,
+        id: TaskId,
+        task: impl Into<Cow<'static, str>>,
+        content_type: ContentType,
+        body: Bytes,
+    ) -> Self {
         Message {
             root: id.clone(),
             id,
@@ -159,7 +177,7 @@ impl Message {
             republished: false,
             track: false,
             priority: None,
-            created: UnixMillis::now(),
+            created: made,
             eta: None,
             expires: None,
             first_failed: None,

@@ -9,6 +9,7 @@ use crate::{
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use std::{borrow::Cow, sync::Arc};
 
 /// The end of a task.
 ///
@@ -59,7 +60,7 @@ pub struct ResultRecord {
     /// The round that it ended in.
     pub round: u32,
     /// The task's name; empty if it could not be read.
-    pub task: String,
+    pub task: Cow<'static, str>,
     /// How many runs there were.
     pub attempts: u32,
     /// When the last run began; the same as [`ResultRecord::finished`] for a task that did not run.
@@ -67,7 +68,7 @@ pub struct ResultRecord {
     /// When it ended.
     pub finished: UnixMillis,
     /// Host and process of the worker.
-    pub worker: String,
+    pub worker: Arc<str>,
 }
 
 impl ResultRecord {
@@ -80,17 +81,22 @@ impl ResultRecord {
     /// record.attempts = 3;
     /// assert_eq!((record.round, record.started), (0, record.finished));
     /// ```
-    pub fn new(end: End, task: impl Into<String>) -> Self {
+    pub fn new(end: End, task: impl Into<Cow<'static, str>>) -> Self {
         let now = UnixMillis::now();
+        ResultRecord { task: task.into(), ..ResultRecord::by("".into(), end, now, now) }
+    }
+
+    /// A record of what this worker did, without the task's name yet.
+    pub(crate) fn by(worker: Arc<str>, end: End, started: UnixMillis, finished: UnixMillis) -> Self {
         ResultRecord {
             end,
             content_type: ContentType::MessagePack,
             round: 0,
-            task: task.into(),
+            task: Cow::Borrowed(""),
             attempts: 0,
-            started: now,
-            finished: now,
-            worker: String::new(),
+            started,
+            finished,
+            worker,
         }
     }
 
@@ -125,27 +131,30 @@ impl ResultRecord {
     /// ```
     pub fn encode(&self) -> Vec<u8> {
         let (state, value, failure) = match &self.end {
-            End::Done(value) => (State::Done, Some(value.to_vec()), None),
-            End::Failed(failure) => (State::Failed, None, Some(failure.clone())),
-            End::Discarded(failure) => (State::Discarded, None, Some(failure.clone())),
+            End::Done(value) => (State::Done, Some(&**value), None),
+            End::Failed(failure) => (State::Failed, None, Some(failure)),
+            End::Discarded(failure) => (State::Discarded, None, Some(failure)),
             End::Cancelled => (State::Cancelled, None, None),
             End::Expired => (State::Expired, None, None),
         };
         let stored = Stored {
             v: wire::VERSION,
             state,
-            value,
-            failure,
-            encoding: self.content_type.as_str().to_owned(),
+            value: value.map(Cow::Borrowed),
+            failure: failure.map(Cow::Borrowed),
+            encoding: self.content_type.as_str().into(),
             round: self.round,
-            task: self.task.clone(),
+            task: (&*self.task).into(),
             attempts: self.attempts,
             started: self.started,
             finished: self.finished,
-            worker: self.worker.clone(),
+            worker: (&*self.worker).into(),
         };
+        let mut bytes =
+            Vec::with_capacity(ENVELOPE + value.map_or(0, <[u8]>::len) + self.task.len() + self.worker.len());
         // Plain data of our own: there is no value that MessagePack refuses.
-        rmp_serde::to_vec_named(&stored).unwrap_or_default()
+        let _ = stored.serialize(&mut rmp_serde::Serializer::new(&mut bytes).with_struct_map());
+        bytes
     }
 
     /// The record that these bytes hold, of this or an older version.
@@ -166,11 +175,11 @@ impl ResultRecord {
                 format!("the record has version {}; this release reads up to {}", stored.v, wire::VERSION).into()
             );
         }
-        let failure = || stored.failure.clone().ok_or("the record of a failure lacks it");
+        let failure = stored.failure.map(Cow::into_owned).ok_or("the record of a failure lacks it");
         let end = match stored.state {
-            State::Done => End::Done(Bytes::from(stored.value.clone().ok_or("the record lacks its value")?)),
-            State::Failed => End::Failed(failure()?),
-            State::Discarded => End::Discarded(failure()?),
+            State::Done => End::Done(stored.value.map(Cow::into_owned).ok_or("the record lacks its value")?.into()),
+            State::Failed => End::Failed(failure?),
+            State::Discarded => End::Discarded(failure?),
             State::Cancelled => End::Cancelled,
             State::Expired => End::Expired,
         };
@@ -180,14 +189,17 @@ impl ResultRecord {
             end,
             content_type,
             round: stored.round,
-            task: stored.task,
+            task: stored.task.into_owned().into(),
             attempts: stored.attempts,
             started: stored.started,
             finished: stored.finished,
-            worker: stored.worker,
+            worker: (&*stored.worker).into(),
         })
     }
 }
+
+/// What the names and numbers of a record take, about.
+const ENVELOPE: usize = 160;
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -200,18 +212,21 @@ enum State {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct Stored<'a> {
     v: u32,
     state: State,
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "serde_bytes")]
-    value: Option<Vec<u8>>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "serde_bytes", borrow)]
+    value: Option<Cow<'a, [u8]>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    failure: Option<TaskFailure>,
-    encoding: String,
+    failure: Option<Cow<'a, TaskFailure>>,
+    #[serde(borrow)]
+    encoding: Cow<'a, str>,
     round: u32,
-    task: String,
+    #[serde(borrow)]
+    task: Cow<'a, str>,
     attempts: u32,
     started: UnixMillis,
     finished: UnixMillis,
-    worker: String,
+    #[serde(borrow)]
+    worker: Cow<'a, str>,
 }

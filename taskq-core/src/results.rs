@@ -192,7 +192,7 @@ pub trait ResultBackend: Send + Sync + 'static {
     /// # handle.wait_result().await?;
     /// let results = app.results().unwrap();
     /// let record = results.fetch(handle.id()).await?.unwrap();
-    /// assert_eq!((record.task.as_str(), record.attempts), ("add", 1));
+    /// assert_eq!((&*record.task, record.attempts), ("add", 1));
     /// assert_eq!(results.fetch(&TaskId::from("never-used")).await?, None);
     /// # Ok(()) }
     /// ```

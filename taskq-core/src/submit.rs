@@ -4,13 +4,13 @@ use crate::{
     BoxFuture,
     app::App,
     broker::{Origin, Publish},
-    clock::{UnixMillis, from_now},
+    clock::{UnixMillis, after, bounded, from_now},
     error::{BrokerError, KiqError, WorkerError},
     handle::TaskHandle,
     message::{Content, Message, check_labels},
     middleware::{SendMiddleware, SendNext},
     observer::Event,
-    queue::QueueSpec,
+    queue::{QueueSpec, check_name},
     status::Step,
     task::Task,
 };
@@ -28,7 +28,7 @@ const ONION_GRACE: Duration = Duration::from_millis(500);
 pub(crate) struct Submission {
     pub(crate) app: App,
     pub(crate) message: Arc<Message>,
-    pub(crate) queue: String,
+    pub(crate) queue: Arc<str>,
     pub(crate) within: Duration,
     pub(crate) origin: Origin,
 }
@@ -59,7 +59,7 @@ impl Submission {
             return invalid("name", reason);
         }
         if app.queue_spec(&self.queue).is_none()
-            && let Err(reason) = QueueSpec::new(&self.queue).check()
+            && let Err(reason) = check_name(&self.queue)
         {
             return invalid("queue", format!("{:?} {reason}", self.queue));
         }
@@ -95,9 +95,10 @@ impl Submission {
 
     /// Starts the app if need be, runs the onion, publishes; all of it within the limit.
     pub(crate) async fn send(&self) -> Result<(), KiqError> {
-        let (app, deadline) = (&self.app, from_now(self.within));
+        let (app, deadline, mut left) = (&self.app, from_now(self.within), self.within);
         if !app.has_started() {
             Box::pin(self.start(deadline)).await?;
+            left = until(deadline);
         }
         if let Some(reason) = app.unready(&self.message.task) {
             let what = format!("a parameter that this app cannot give: {reason}");
@@ -105,7 +106,7 @@ impl Submission {
         }
         app.run_embedded();
         match app.send_middleware() {
-            [] => self.publish(&self.message, deadline).await?,
+            [] => self.publish(&self.message, left).await?,
             onion => Box::pin(self.run_onion(onion, deadline)).await?,
         }
         if self.message.track {
@@ -132,7 +133,7 @@ impl Submission {
         let publish = |message: Message| -> BoxFuture<'_, _> {
             Box::pin(async move {
                 self.check_onion(&message)?;
-                self.publish(&Arc::new(message), deadline).await
+                self.publish(&Arc::new(message), until(deadline)).await
             })
         };
         let sending = SendNext::new(onion, &publish).run(Message::clone(&self.message));
@@ -150,28 +151,26 @@ impl Submission {
         self.check_message(message)
     }
 
-    async fn publish(&self, message: &Arc<Message>, deadline: Instant) -> Result<(), KiqError> {
-        let publish = self.publish_of(message, deadline);
-        let limit = publish.within + GRACE;
-        match timeout(limit, self.app.broker().publish(publish)).await {
+    async fn publish(&self, message: &Arc<Message>, within: Duration) -> Result<(), KiqError> {
+        let publish = self.publish_of(message, within);
+        match timeout(within.saturating_add(GRACE), self.app.broker().publish(publish)).await {
             Ok(published) => self.published(message, published),
             Err(_) => Err(self.unknown()),
         }
     }
 
-    fn publish_of(&self, message: &Arc<Message>, deadline: Instant) -> Publish {
-        let within = deadline.saturating_duration_since(Instant::now());
+    fn publish_of(&self, message: &Arc<Message>, within: Duration) -> Publish {
         // What is left of the delay, so that time spent in start-up and middleware does not add to it.
         let delay = message.eta.map(|eta| UnixMillis::now().until(eta));
         let content = Content::Task(message.clone());
-        Publish::new(&self.queue, content).delay(delay).within(within).origin(self.origin)
+        Publish::to(self.queue.clone(), content).delay(delay).within(bounded(within)).origin(self.origin)
     }
 
     /// Tells those who want to know, by the broker's answer.
     fn published(&self, message: &Message, answer: Result<(), BrokerError>) -> Result<(), KiqError> {
         let Message { task, id, .. } = message;
         answer.map_err(|error| KiqError::from_broker(task, id, error))?;
-        tracing::debug!(task.id = %id, task.name = %task, queue = self.queue, "task submitted");
+        tracing::debug!(task.id = %id, task.name = %task, queue = &*self.queue, "task submitted");
         if self.app.is_observed() {
             self.app.observe(&Event::Published { message, queue: &self.queue });
         }
@@ -195,6 +194,11 @@ impl Submission {
     }
 }
 
+/// What is left of a limit.
+fn until(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
 /// Sends submissions of one app, by one call of its broker where nothing has to be done about each of them.
 pub(crate) async fn send_all(app: &App, submissions: &[&Submission]) -> Vec<Result<(), KiqError>> {
     let is_ready = |submission: &&Submission| app.unready(&submission.message.task).is_none();
@@ -202,11 +206,12 @@ pub(crate) async fn send_all(app: &App, submissions: &[&Submission]) -> Vec<Resu
         return join_all(submissions.iter().map(|submission| submission.send())).await;
     }
     app.run_embedded();
+    let now = Instant::now();
     let due: Vec<(&Submission, Instant)> =
-        submissions.iter().map(|submission| (*submission, from_now(submission.within))).collect();
-    let publishes = due.iter().map(|(submission, deadline)| submission.publish_of(&submission.message, *deadline));
+        submissions.iter().map(|submission| (*submission, after(now, submission.within))).collect();
+    let publishes = submissions.iter().map(|submission| submission.publish_of(&submission.message, submission.within));
     let publishing = app.broker().publish_many(publishes.collect());
-    let last = due.iter().map(|(_, deadline)| *deadline).max().unwrap_or_else(Instant::now);
+    let last = due.iter().map(|(_, deadline)| *deadline).max().unwrap_or(now);
     let mut answers = timeout_at(last + GRACE, publishing).await.unwrap_or_default().into_iter();
     let outcome = |(submission, _): &(&Submission, Instant)| match answers.next() {
         Some(answer) => submission.published(&submission.message, answer),

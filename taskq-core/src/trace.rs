@@ -1,9 +1,6 @@
 //! W3C trace context: which trace a task belongs to, carried from its producer.
 
-use std::fmt::{self, Write as _};
-
-/// The length of a header.
-const HEADER: usize = 55;
+use std::fmt;
 
 /// A `traceparent`: <https://www.w3.org/TR/trace-context/>.
 ///
@@ -70,12 +67,13 @@ impl TraceContext {
         (trace != 0 && span != 0).then_some(TraceContext { trace, span, flags })
     }
 
-    /// The same as its text, which is written often.
+    /// Its text, which is written often.
     pub(crate) fn header(self) -> String {
-        let mut text = String::with_capacity(HEADER);
-        // A string takes all that is written to it.
-        let _ = write!(text, "{self}");
-        text
+        let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+        write_hex(&mut text[3..35], &self.trace.to_be_bytes());
+        write_hex(&mut text[36..52], &self.span.to_be_bytes());
+        write_hex(&mut text[53..], &[self.flags]);
+        str::from_utf8(&text).unwrap_or_default().to_owned()
     }
 
     /// The trace's id as 32 hexadecimal digits.
@@ -90,9 +88,16 @@ impl TraceContext {
     }
 }
 
+fn write_hex(text: &mut [u8], bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (digits, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        digits.copy_from_slice(&[byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]));
+    }
+}
+
 impl fmt::Display for TraceContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace, self.span, self.flags)
+        f.write_str(&self.header())
     }
 }
 

@@ -7,12 +7,16 @@ use crate::{
     trouble::Trouble,
 };
 use futures_util::future::join_all;
-use redis::{FromRedisValue, RedisResult, Value};
+use redis::{Cmd, FromRedisValue, RedisResult, Value};
 use std::{sync::Arc, time::Duration};
 use taskq_core::{ResultError, ResultRecord, TaskId};
 
 /// So many bytes of records go together at most.
 const BYTES: usize = 4 * 1024 * 1024;
+
+/// How many words the command of a record has, and what they take besides the key and the record.
+const SET_ARGS: usize = 6;
+const SET_BYTES: usize = 32;
 
 /// A record to be stored.
 pub(crate) struct Entry {
@@ -44,9 +48,13 @@ pub(crate) async fn store(shared: Arc<Shared>, entries: Vec<Entry>) -> Vec<Earli
     while !rest.is_empty() {
         let (group, others) = rest.split_at(first_group(rest));
         let written = write(&shared, group).await;
+        rest = others;
+        if written.iter().all(|written| matches!(written, Written::Kept)) {
+            outcomes.extend(group.iter().map(|_| Ok(None)));
+            continue;
+        }
         outcomes
             .extend(join_all(group.iter().zip(written).map(|(entry, written)| ended(&shared, entry, written))).await);
-        rest = others;
     }
     outcomes
 }
@@ -78,14 +86,19 @@ async fn write(shared: &Arc<Shared>, entries: &[Entry]) -> Vec<Written> {
     let mut commands = redis::Pipeline::with_capacity(2 * entries.len());
     commands.ignore_errors();
     for entry in entries {
-        let set = commands.cmd("SET").arg(shared.keys.record(&entry.id)).arg(&entry.bytes);
-        set.arg("NX").arg("PX").arg(millis(entry.ttl));
+        commands.add_command(set_first(&shared.keys.record(&entry.id), entry));
         commands.cmd("SMEMBERS").arg(shared.keys.waiters(&entry.id));
     }
     match shared.link.ask::<Vec<RedisResult<Value>>>(&commands, Some(COMMAND_LIMIT)).await {
         Ok(replies) => read(shared, entries, replies),
         Err(trouble) => entries.iter().map(|_| Written::Failed(trouble.clone())).collect(),
     }
+}
+
+fn set_first(key: &str, entry: &Entry) -> Cmd {
+    let mut set = Cmd::with_capacity(SET_ARGS, key.len() + entry.bytes.len() + SET_BYTES);
+    set.arg("SET").arg(key).arg(&entry.bytes).arg("NX").arg("PX").arg(millis(entry.ttl));
+    set
 }
 
 fn read(shared: &Arc<Shared>, entries: &[Entry], replies: Vec<RedisResult<Value>>) -> Vec<Written> {

@@ -24,22 +24,27 @@ impl Keys {
 
     /// How the task ended.
     pub(crate) fn record(&self, id: &TaskId) -> String {
-        format!("{}:{{{id}}}:r", self.prefix)
+        self.of_task(id, "r")
     }
 
     /// The processes that wait for the task's end.
     pub(crate) fn waiters(&self, id: &TaskId) -> String {
-        format!("{}:{{{id}}}:w", self.prefix)
+        self.of_task(id, "w")
     }
 
     /// The last step of a tracked task.
     pub(crate) fn step(&self, id: &TaskId) -> String {
-        format!("{}:{{{id}}}:s", self.prefix)
+        self.of_task(id, "s")
     }
 
     /// Who runs the task, if that is in doubt.
     pub(crate) fn claim(&self, id: &TaskId) -> String {
-        format!("{}:{{{id}}}:c", self.prefix)
+        self.of_task(id, "c")
+    }
+
+    /// Two of them are made for each task.
+    fn of_task(&self, id: &TaskId, what: &str) -> String {
+        [&*self.prefix, ":{", id.as_str(), "}:", what].concat()
     }
 
     /// The tasks that `process` runs without a claim. All sets of marks are in one slot.

@@ -26,9 +26,9 @@ pub(super) type Outcome = Result<(), BrokerError>;
 pub(super) struct Job {
     /// What its return, if there is one, is known by.
     pub(super) id: TaskId,
-    pub(super) queue: String,
+    pub(super) queue: Arc<str>,
     pub(super) content: Content,
-    pub(super) epitaph: Option<Epitaph>,
+    pub(super) epitaph: Option<Box<Epitaph>>,
     pub(super) origin: Origin,
     pub(super) deadline: Instant,
     /// Not to be delivered before.

@@ -18,7 +18,7 @@ pub(super) struct Setup {
 impl Setup {
     /// Why a message was not handed over in time.
     pub(super) fn overdue(&self, job: &Job, line: &Line) -> BrokerError {
-        let queue = job.queue.clone();
+        let queue = job.queue.to_string();
         match line {
             _ if job.is_maybe_taken => BrokerError::Unconfirmed { queue },
             _ if job.nacks > 0 => BrokerError::Full { queue },

@@ -208,7 +208,7 @@ impl State {
     }
 
     fn hand_over(&mut self, channel: Arc<Channel>, frame_max: usize, mut job: Box<Job>, wakes: &Wakes) {
-        let properties = match wire::properties(&job.content, job.epitaph.as_ref(), &job.id) {
+        let properties = match wire::properties(&job.content, job.epitaph.as_deref(), &job.id) {
             Ok(properties) => properties,
             Err(error) => return self.finish(job, Err(error)),
         };
@@ -220,10 +220,10 @@ impl State {
         let ticks = job.ticks();
         let (exchange, key) = match ticks {
             Some(ticks) => (ShortString::from(ticks.exchange()), ShortString::try_new(ticks.routing_key(&job.queue))),
-            None => (ShortString::default(), ShortString::try_new(job.queue.as_str())),
+            None => (ShortString::default(), ShortString::try_new(&*job.queue)),
         };
         let Ok(key) = key else {
-            let queue = job.queue.clone();
+            let queue = job.queue.to_string();
             return self.finish(job, Err(BrokerError::Unroutable { queue }));
         };
         job.by_level = ticks.is_some();
@@ -267,7 +267,7 @@ impl State {
             let until = self.backlog.park(job);
             return self.wake_by(until);
         }
-        let queue = job.queue.clone();
+        let queue = job.queue.to_string();
         let error = match () {
             () if job.is_maybe_taken => BrokerError::Unconfirmed { queue },
             () if job.by_level => BrokerError::Nacked { queue },
@@ -285,7 +285,7 @@ impl State {
         let expired = self.window.expired(|job| job.deadline <= now);
         let unanswered = expired.len();
         for job in expired {
-            let queue = job.queue.clone();
+            let queue = job.queue.to_string();
             self.finish(job, Err(BrokerError::Unconfirmed { queue }));
         }
         for job in self.backlog.tend(now) {
@@ -338,7 +338,7 @@ impl State {
     }
 
     pub(super) fn fail_all(&mut self, why: impl Fn(&Job) -> BrokerError) {
-        let unconfirmed = |job: &Job| BrokerError::Unconfirmed { queue: job.queue.clone() };
+        let unconfirmed = |job: &Job| BrokerError::Unconfirmed { queue: job.queue.to_string() };
         let handed_over = self.window.drain().into_iter().map(|job| (unconfirmed(&job), job));
         let waiting =
             self.backlog.drain().map(|job| (if job.is_maybe_taken { unconfirmed(&job) } else { why(&job) }, job));
@@ -347,7 +347,7 @@ impl State {
 }
 
 fn why_returned(job: &Job) -> BrokerError {
-    let queue = job.queue.clone();
+    let queue = job.queue.to_string();
     match () {
         // An earlier copy of it may be in a queue that was there then.
         () if job.is_maybe_taken => BrokerError::Unconfirmed { queue },

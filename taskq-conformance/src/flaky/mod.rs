@@ -62,7 +62,7 @@ enum FaultKind {
 
 impl PublishFault {
     fn meets(&self, publish: &Publish) -> bool {
-        let counts = self.queue.as_ref().is_none_or(|queue| *queue == publish.queue);
+        let counts = self.queue.as_ref().is_none_or(|queue| **queue == *publish.queue);
         counts && self.seen.fetch_add(1, Ordering::Relaxed) + 1 == self.nth
     }
 }
@@ -244,7 +244,7 @@ impl<B: Broker> FlakyBroker<B> {
     }
 
     async fn publish_or_fail(&self, publish: Publish) -> Result<(), BrokerError> {
-        let (queue, id) = (publish.queue.clone(), publish.content.id().cloned());
+        let (queue, id) = (publish.queue.to_string(), publish.content.id().cloned());
         // Every fault counts this publish, whichever of them meets it.
         let met = self.faults.iter().filter(|fault| fault.meets(&publish)).map(|fault| fault.kind).last();
         if let Some(FaultKind::Refuse) = met {

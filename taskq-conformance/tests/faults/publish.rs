@@ -16,7 +16,7 @@ impl Server {
         }
         self.spoil_delay(&mut publish);
         match self.fault {
-            Fault::CreatesQueues => self.broker.declare(&QueueSpec::new(&publish.queue)).await?,
+            Fault::CreatesQueues => self.broker.declare(&QueueSpec::new(&*publish.queue)).await?,
             Fault::LosesSome if self.is_every(50) => return Ok(()),
             Fault::DoublesSome if self.is_every(50) => self.put(publish.clone()).await?,
             Fault::ConfirmsEarly => return self.put_later(publish, Duration::from_millis(50)),
@@ -46,7 +46,7 @@ impl Server {
         let queues = self.queues.lock().unwrap().clone();
         for queue in queues.into_iter().filter(|queue| publish.queue.ends_with(&format!(".{queue}"))) {
             let mut copy = publish.clone();
-            copy.queue = queue;
+            copy.queue = queue.into();
             self.broker.publish(copy).await?;
         }
         Ok(())

@@ -95,7 +95,7 @@ impl App {
     /// # Ok(()) }
     /// ```
     pub fn with_default_queue(self, name: impl Into<String>) -> Self {
-        self.with(|config| config.default_queue = Some(name.into()))
+        self.with(|config| config.default_queue = Some(name.into().into()))
     }
 
     /// Wraps every run. The first one added is outermost.

@@ -66,7 +66,7 @@ struct Config {
     observers: Vec<Arc<dyn Observer>>,
     queues: Vec<QueueSpec>,
     /// What it was named, if it was.
-    default_queue: Option<String>,
+    default_queue: Option<Arc<str>>,
     tasks: Vec<TaskDef>,
     content_type: ContentType,
     result_ttl: Duration,
@@ -220,6 +220,15 @@ impl App {
     /// ```
     pub fn default_queue(&self) -> &str {
         self.config.default_queue.as_deref().unwrap_or(QUEUE)
+    }
+
+    /// The queue that a call goes to which says no other.
+    pub(crate) fn queue_for(&self, task: &crate::TaskConfig) -> Arc<str> {
+        match (task.queue, &self.config.default_queue) {
+            (Some(queue), _) => queue.into(),
+            (None, Some(queue)) => queue.clone(),
+            (None, None) => QUEUE.into(),
+        }
     }
 
     /// The queue that `task` goes to, unless a call says otherwise.

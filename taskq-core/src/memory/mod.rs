@@ -21,7 +21,7 @@ use crate::{
 use consumer::MemorySource;
 use queue::{Entry, Queue};
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fmt,
     num::{NonZeroU16, NonZeroUsize},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -61,7 +61,7 @@ struct Shared {
 
 struct State {
     settings: Settings,
-    queues: HashMap<String, Queue>,
+    queues: BTreeMap<String, Queue>,
     next: u64,
     closed: bool,
 }
@@ -105,7 +105,7 @@ impl InMemoryBroker {
             concurrency: NonZeroUsize::new(CONCURRENCY).unwrap_or(NonZeroUsize::MIN),
             queue_concurrency: HashMap::new(),
         };
-        let state = State { settings, queues: HashMap::new(), next: 0, closed: false };
+        let state = State { settings, queues: BTreeMap::new(), next: 0, closed: false };
         let shared = Shared { state: Mutex::new(state), idle: Notify::new() };
         InMemoryBroker { shared: Arc::new(shared), results: InMemoryResults::default() }
     }
@@ -238,7 +238,7 @@ impl InMemoryBroker {
         let name = QueueSpec::new(queue).dead_letter_name();
         let state = self.shared.lock();
         let Some(dead) = state.queues.get(&name) else { return Vec::new() };
-        dead.waiting().map(|entry| DeadLetter::new(&entry.content, entry.epitaph.as_ref(), queue)).collect()
+        dead.waiting().map(|entry| DeadLetter::new(&entry.content, entry.epitaph.as_deref(), queue)).collect()
     }
 
     /// Puts the message into its queue, or says that there is no room.
@@ -249,8 +249,8 @@ impl InMemoryBroker {
         }
         let capacity = state.settings.capacity;
         let key = state.next;
-        let Some(queue) = message.as_ref().and_then(|message| state.queues.get_mut(&message.queue)) else {
-            let queue = message.take().map(|message| message.queue).unwrap_or_default();
+        let Some(queue) = message.as_ref().and_then(|message| state.queues.get_mut(&*message.queue)) else {
+            let queue = message.take().map(|message| message.queue.to_string()).unwrap_or_default();
             return Err(BrokerError::Unroutable { queue });
         };
         let due = message.as_ref().and_then(|message| message.delay).map(after);
@@ -266,14 +266,15 @@ impl InMemoryBroker {
     }
 
     async fn publish_when_there_is_room(&self, message: Publish) -> Result<(), BrokerError> {
-        let deadline = from_now(message.within);
-        let queue = message.queue.clone();
+        let (within, queue) = (message.within, message.queue.clone());
         let mut message = Some(message);
+        let mut deadline = None;
         loop {
             let room = match self.try_publish(&mut message)? {
                 Published::Taken => return Ok(()),
                 Published::Full(room) => room,
             };
+            let deadline = *deadline.get_or_insert_with(|| from_now(within));
             let mut freed = std::pin::pin!(room.notified());
             freed.as_mut().enable();
             // Room may have come free before we listened.
@@ -281,7 +282,7 @@ impl InMemoryBroker {
                 return Ok(());
             }
             if tokio::time::timeout_at(deadline, freed).await.is_err() {
-                return Err(BrokerError::Full { queue });
+                return Err(BrokerError::Full { queue: queue.to_string() });
             }
         }
     }

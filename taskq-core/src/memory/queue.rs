@@ -7,12 +7,7 @@ use crate::{
     message::{Content, Epitaph},
     queue::QueueSpec,
 };
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-    task::Waker,
-};
+use std::{cmp::Reverse, collections::BTreeMap, sync::Arc, task::Waker};
 use tokio::{runtime, sync::Notify, time::Instant};
 
 /// A message's place: higher priorities first, then the order of publishing. Giving back restores it.
@@ -21,7 +16,7 @@ type Place = (Reverse<u8>, u64);
 /// One message.
 pub(super) struct Entry {
     pub(super) content: Content,
-    pub(super) epitaph: Option<Epitaph>,
+    pub(super) epitaph: Option<Box<Epitaph>>,
     redelivered: bool,
     /// The runtime that published it.
     home: Option<runtime::Id>,
@@ -30,7 +25,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(content: Content, epitaph: Option<Epitaph>, home: Option<runtime::Id>) -> Self {
+    pub(super) fn new(content: Content, epitaph: Option<Box<Epitaph>>, home: Option<runtime::Id>) -> Self {
         Entry { content, epitaph, redelivered: false, home, passed_on: None }
     }
 
@@ -54,7 +49,7 @@ pub(super) enum Next {
     Take {
         tag: u64,
         content: Content,
-        epitaph: Option<Epitaph>,
+        epitaph: Option<Box<Epitaph>>,
         redelivered: bool,
     },
     /// Nothing now; look again at this instant, if there is one, or when woken.
@@ -66,8 +61,8 @@ pub(super) struct Queue {
     spec: QueueSpec,
     ready: BTreeMap<Place, Entry>,
     delayed: BTreeMap<(Instant, u64), Entry>,
-    taken: HashMap<u64, (u64, Entry)>,
-    takers: HashMap<u64, Taker>,
+    taken: BTreeMap<u64, (u64, Entry)>,
+    takers: BTreeMap<u64, Taker>,
     /// Told whenever a place comes free, one among those that are due and one among the delayed ones.
     room: Arc<Notify>,
     delayed_room: Arc<Notify>,
@@ -80,8 +75,8 @@ impl Queue {
             spec,
             ready: BTreeMap::new(),
             delayed: BTreeMap::new(),
-            taken: HashMap::new(),
-            takers: HashMap::new(),
+            taken: BTreeMap::new(),
+            takers: BTreeMap::new(),
             room: Arc::default(),
             delayed_room: Arc::default(),
             closed: false,
@@ -202,6 +197,9 @@ impl Queue {
 
     /// Makes ready what has come due.
     fn ripen(&mut self) {
+        if self.delayed.is_empty() {
+            return;
+        }
         let now = Instant::now();
         while let Some(first) = self.delayed.first_entry()
             && first.key().0 <= now

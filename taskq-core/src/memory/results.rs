@@ -4,7 +4,7 @@ use super::claims::{Decision, Notes};
 use crate::{
     BoxFuture,
     claims::{Bid, Claim, ClaimAnswer, Hold, Mark, RunId},
-    clock::from_now,
+    clock::after,
     defaults::{CLAIM_LEASE, CLAIM_TTL},
     error::ResultError,
     id::TaskId,
@@ -13,12 +13,16 @@ use crate::{
     status::Step,
 };
 use std::{
-    collections::{BTreeSet, HashMap},
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap, binary_heap::PeekMut},
     fmt,
+    future::Future,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
     time::Duration,
 };
-use tokio::{sync::watch, time::Instant};
+use tokio::{sync::oneshot, time::Instant};
 
 /// How many expired entries one write clears at most. More than one, so that clearing overtakes writing.
 const CLEARED_PER_WRITE: usize = 4;
@@ -83,13 +87,16 @@ impl ResultBackend for InMemoryResults {
     }
 
     fn fetch<'a>(&'a self, id: &'a TaskId) -> BoxFuture<'a, Result<Option<ResultRecord>, ResultError>> {
-        Box::pin(async move { Ok(self.shelf().records.get(id).cloned()) })
+        Box::pin(async move { Ok(self.shelf().records.get(id, Instant::now()).cloned()) })
     }
 
     fn wait<'a>(&'a self, id: &'a TaskId, round: u32) -> BoxFuture<'a, Result<ResultRecord, ResultError>> {
         Box::pin(async move {
-            let mut waiting = Waiting::new(self, id);
-            Ok(waiting.record_of(round).await)
+            let waiting = match self.shelf().fetch_or_wait(id, round) {
+                Ok(record) => return Ok(record),
+                Err(told) => Waiting { shelf: &self.shelf, id, told },
+            };
+            Ok(waiting.await)
         })
     }
 
@@ -99,17 +106,16 @@ impl ResultBackend for InMemoryResults {
 
     fn track<'a>(&'a self, id: &'a TaskId, step: Step, ttl: Duration) -> BoxFuture<'a, Result<(), ResultError>> {
         Box::pin(async move {
-            let steps = &mut self.shelf().steps;
-            steps.clear_expired();
-            if step != Step::Queued || steps.get(id).is_none() {
-                steps.put(id, step, ttl);
+            let (steps, now) = (&mut self.shelf().steps, Instant::now());
+            if step != Step::Queued || steps.get(id, now).is_none() {
+                steps.put(id, step, now, ttl);
             }
             Ok(())
         })
     }
 
     fn step<'a>(&'a self, id: &'a TaskId) -> BoxFuture<'a, Result<Option<Step>, ResultError>> {
-        Box::pin(async move { Ok(self.shelf().steps.get(id).copied()) })
+        Box::pin(async move { Ok(self.shelf().steps.get(id, Instant::now()).copied()) })
     }
 
     fn claim<'a>(&'a self, bid: &'a Bid) -> BoxFuture<'a, Result<Option<ClaimAnswer>, ResultError>> {
@@ -162,25 +168,50 @@ struct Shelf {
     claims: Expiring<Notes>,
     /// How many runs of a task go on that need no claim.
     marked: HashMap<TaskId, usize>,
-    /// Only what someone waits for at present; it holds the record that came last.
-    waited: HashMap<TaskId, watch::Sender<Option<ResultRecord>>>,
+    /// Only what someone waits for at present.
+    waited: HashMap<TaskId, Vec<Waiter>>,
+}
+
+/// Somebody who waits for the record of this round, or of a later one.
+struct Waiter {
+    round: u32,
+    tell: oneshot::Sender<ResultRecord>,
 }
 
 impl Shelf {
     fn store(&mut self, id: &TaskId, record: &ResultRecord, ttl: Duration) -> Option<ResultRecord> {
-        self.records.clear_expired();
-        if let Some(kept) = self.records.get(id).filter(|kept| kept.round >= record.round) {
+        let now = Instant::now();
+        if let Some(kept) = self.records.get(id, now).filter(|kept| kept.round >= record.round) {
             return Some(kept.clone());
         }
-        self.records.put(id, record.clone(), ttl);
-        if let Some(waited) = self.waited.get(id) {
-            waited.send_replace(Some(record.clone()));
-        }
+        self.records.put(id, record.clone(), now, ttl);
+        self.tell(id, record);
         None
     }
 
+    fn tell(&mut self, id: &TaskId, record: &ResultRecord) {
+        let Some(mut waiters) = self.waited.remove(id) else { return };
+        for waiter in waiters.extract_if(.., |waiter| waiter.round <= record.round) {
+            // Who does not wait any more needs none.
+            let _ = waiter.tell.send(record.clone());
+        }
+        if !waiters.is_empty() {
+            self.waited.insert(id.clone(), waiters);
+        }
+    }
+
+    fn fetch_or_wait(&mut self, id: &TaskId, round: u32) -> Result<ResultRecord, oneshot::Receiver<ResultRecord>> {
+        if let Some(kept) = self.records.get(id, Instant::now()).filter(|kept| kept.round >= round) {
+            return Ok(kept.clone());
+        }
+        let (tell, told) = oneshot::channel();
+        self.waited.entry(id.clone()).or_default().push(Waiter { round, tell });
+        Err(told)
+    }
+
     fn claim(&mut self, bid: &Bid) -> (Decision, Option<ResultRecord>) {
-        let ended = self.records.get(&bid.run.task).filter(|record| record.round >= bid.run.round).cloned();
+        let now = Instant::now();
+        let ended = self.records.get(&bid.run.task, now).filter(|record| record.round >= bid.run.round).cloned();
         let is_marked = !bid.original && self.marked.contains_key(&bid.run.task);
         let decision = match ended {
             None if is_marked => Decision::Elsewhere,
@@ -190,10 +221,10 @@ impl Shelf {
     }
 
     fn note<T>(&mut self, id: &TaskId, ttl: Duration, change: impl FnOnce(&mut Notes) -> T) -> T {
-        self.claims.clear_expired();
-        let mut notes = self.claims.get(id).cloned().unwrap_or_default();
+        let now = Instant::now();
+        let mut notes = self.claims.get(id, now).cloned().unwrap_or_default();
         let answer = change(&mut notes);
-        self.claims.put(id, notes, ttl);
+        self.claims.put(id, notes, now, ttl);
         answer
     }
 }
@@ -251,48 +282,36 @@ impl Drop for Marked {
 }
 
 /// One wait for a record; it leaves nothing behind when it is dropped.
-struct Waiting {
-    shelf: Arc<Mutex<Shelf>>,
-    id: TaskId,
-    records: Option<watch::Receiver<Option<ResultRecord>>>,
+struct Waiting<'a> {
+    shelf: &'a Mutex<Shelf>,
+    id: &'a TaskId,
+    told: oneshot::Receiver<ResultRecord>,
 }
 
-impl Waiting {
-    fn new(results: &InMemoryResults, id: &TaskId) -> Self {
-        let mut shelf = results.shelf();
-        let kept = shelf.records.get(id).cloned();
-        let waited = shelf.waited.entry(id.clone()).or_default();
-        // Someone else's long wait may still hold a record that has expired since.
-        waited.send_if_modified(|held| {
-            let stale = *held != kept;
-            if stale {
-                *held = kept;
-            }
-            stale
-        });
-        let records = Some(waited.subscribe());
-        Waiting { shelf: results.shelf.clone(), id: id.clone(), records }
-    }
+impl Future for Waiting<'_> {
+    type Output = ResultRecord;
 
-    async fn record_of(&mut self, round: u32) -> ResultRecord {
-        let due = |record: &Option<ResultRecord>| record.as_ref().is_some_and(|record| record.round >= round);
-        if let Some(records) = &mut self.records
-            && let Ok(record) = records.wait_for(due).await
-            && let Some(record) = record.clone()
-        {
-            return record;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ResultRecord> {
+        match Pin::new(&mut self.told).poll(cx) {
+            Poll::Ready(Ok(record)) => Poll::Ready(record),
+            // The sender stays in the shelf until there is a record.
+            Poll::Ready(Err(_)) | Poll::Pending => Poll::Pending,
         }
-        // The sender stays in the shelf while a receiver is there, so this is not reached.
-        std::future::pending().await
     }
 }
 
-impl Drop for Waiting {
+impl Drop for Waiting<'_> {
     fn drop(&mut self) {
+        if self.told.is_terminated() {
+            return;
+        }
+        self.told.close();
         let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        self.records = None;
-        if shelf.waited.get(&self.id).is_some_and(|waited| waited.receiver_count() == 0) {
-            shelf.waited.remove(&self.id);
+        if let Some(waiters) = shelf.waited.get_mut(self.id) {
+            waiters.retain(|waiter| !waiter.tell.is_closed());
+            if waiters.is_empty() {
+                shelf.waited.remove(self.id);
+            }
         }
     }
 }
@@ -300,38 +319,39 @@ impl Drop for Waiting {
 /// Values that are there until an instant each.
 struct Expiring<V> {
     values: HashMap<TaskId, (V, Instant)>,
-    ends: BTreeSet<(Instant, TaskId)>,
+    /// When to look at a value: at its end, or before.
+    looks: BinaryHeap<Reverse<(Instant, TaskId)>>,
 }
 
 impl<V> Default for Expiring<V> {
     fn default() -> Self {
-        Expiring { values: HashMap::new(), ends: BTreeSet::new() }
+        Expiring { values: HashMap::default(), looks: BinaryHeap::new() }
     }
 }
 
 impl<V> Expiring<V> {
-    fn get(&self, id: &TaskId) -> Option<&V> {
+    fn get(&self, id: &TaskId, now: Instant) -> Option<&V> {
         let (value, end) = self.values.get(id)?;
-        (*end > Instant::now()).then_some(value)
+        (*end > now).then_some(value)
     }
 
-    fn put(&mut self, id: &TaskId, value: V, ttl: Duration) {
-        let end = from_now(ttl);
-        if let Some((_, old_end)) = self.values.insert(id.clone(), (value, end)) {
-            self.ends.remove(&(old_end, id.clone()));
+    fn put(&mut self, id: &TaskId, value: V, now: Instant, ttl: Duration) {
+        self.clear_expired(now);
+        let end = after(now, ttl);
+        let before = self.values.insert(id.clone(), (value, end));
+        if before.is_none_or(|(_, end_before)| end < end_before) {
+            self.looks.push(Reverse((end, id.clone())));
         }
-        self.ends.insert((end, id.clone()));
     }
 
-    fn clear_expired(&mut self) {
-        let now = Instant::now();
+    fn clear_expired(&mut self, now: Instant) {
         for _ in 0..CLEARED_PER_WRITE {
-            match self.ends.first() {
-                Some((end, _)) if *end <= now => {}
-                _ => return,
-            }
-            if let Some((_, id)) = self.ends.pop_first() {
-                self.values.remove(&id);
+            let Some(look) = self.looks.peek_mut().filter(|look| look.0.0 <= now) else { return };
+            let Reverse((_, id)) = PeekMut::pop(look);
+            match self.values.get(&id) {
+                // It was put again meanwhile.
+                Some((_, end)) if *end > now => self.looks.push(Reverse((*end, id))),
+                _ => drop(self.values.remove(&id)),
             }
         }
     }
@@ -359,7 +379,7 @@ mod tests {
             results.store(&TaskId::new(), &record(0), TTL).await.unwrap();
         }
         let shelf = results.shelf();
-        assert_eq!((shelf.records.values.len(), shelf.records.ends.len()), (400, 400));
+        assert_eq!((shelf.records.values.len(), shelf.records.looks.len()), (400, 400));
     }
 
     #[tokio::test(start_paused = true)]
@@ -370,7 +390,7 @@ mod tests {
             results.track(&id, Step::Running, TTL).await.unwrap();
             tokio::time::advance(Duration::from_millis(1)).await;
         }
-        assert_eq!(results.shelf().steps.ends.len(), 1);
+        assert_eq!(results.shelf().steps.looks.len(), 1);
     }
 
     #[tokio::test]

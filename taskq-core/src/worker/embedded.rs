@@ -3,10 +3,7 @@
 
 use super::Worker;
 use crate::app::App;
-use std::{
-    collections::HashSet,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::runtime::{self, Handle};
 use tokio_util::sync::CancellationToken;
 
@@ -15,7 +12,8 @@ pub(crate) struct Embedded(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    runtimes: HashSet<runtime::Id>,
+    /// Few: one as a rule.
+    runtimes: Vec<runtime::Id>,
     /// Workers that were started by hand: they take the place of the embedded ones.
     by_hand: usize,
     stopped: bool,
@@ -52,9 +50,10 @@ impl Embedded {
     /// The stop signal of a worker that is to be spawned on this runtime; `None` if there is one, or must not be.
     fn enter(&self, runtime: runtime::Id) -> Option<CancellationToken> {
         let mut state = self.lock();
-        if state.stopped || state.by_hand > 0 || !state.runtimes.insert(runtime) {
+        if state.stopped || state.by_hand > 0 || state.runtimes.contains(&runtime) {
             return None;
         }
+        state.runtimes.push(runtime);
         Some(state.stop.clone())
     }
 }
@@ -77,9 +76,9 @@ struct Leave {
 
 impl Drop for Leave {
     fn drop(&mut self) {
-        // Under a cancelled token the set was cleared, or holds the runtime for a worker after this one.
+        // Under a cancelled token the list was cleared, or holds the runtime for a worker after this one.
         if !self.stop.is_cancelled() {
-            self.app.embedded().lock().runtimes.remove(&self.runtime);
+            self.app.embedded().lock().runtimes.retain(|runtime| *runtime != self.runtime);
         }
     }
 }

@@ -2,15 +2,15 @@
 //! runs themselves are over: none of them is woken again for its record.
 
 use super::{
-    process::{Processor, Source},
+    process::{Processor, RunSpan, Source},
     running::Seat,
     settle::{Settling, Subject},
     standing::{Footing, Standing},
     store::Stored,
 };
 use crate::{
-    clock::UnixMillis, delivery::Settlement, error::ResultError, id::TaskId, message::Message, panic,
-    record::ResultRecord, results::ResultBackend,
+    delivery::Settlement, error::ResultError, id::TaskId, message::Message, panic, record::ResultRecord,
+    results::ResultBackend,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
@@ -39,7 +39,7 @@ impl Endings {
     }
 
     pub(super) fn hand_over(&self, settled: ToSettle, keep: Keep) {
-        let ending = Ending { settled, span: Span::current(), run: self.runs.token() };
+        let ending = Ending { settled, span: Span::current(), counted: self.runs.token() };
         // Where nobody takes it any more it goes back, as all does that is dropped.
         let _ = self.sender.send((ending, keep));
     }
@@ -51,14 +51,14 @@ pub(super) struct ToSettle {
     pub(super) source: Arc<Source>,
     pub(super) message: Arc<Message>,
     pub(super) seat: Seat,
-    pub(super) began: UnixMillis,
+    pub(super) run: RunSpan,
     pub(super) footing: Footing,
 }
 
 struct Ending {
     settled: ToSettle,
     span: Span,
-    run: TaskTrackerToken,
+    counted: TaskTrackerToken,
 }
 
 async fn store_all(results: Arc<dyn ResultBackend>, mut endings: UnboundedReceiver<(Ending, Keep)>) {
@@ -88,16 +88,16 @@ impl Ending {
         let stored = outcome.map_or(Stored::NotYet, |outcome| self.span.in_scope(|| processor.stored(outcome)));
         match stored {
             Stored::Kept => {
-                let ToSettle { processor, source, message, seat, began, .. } = self.settled;
+                let ToSettle { processor, source, message, seat, run, .. } = self.settled;
                 let subject = Subject::Task(message, None);
-                let settling = Settling { processor: &processor, source: &source, subject, seat, began };
+                let settling = Settling::new(&processor, &source, subject, seat, run);
                 settling.tell(Settlement::Ack);
             }
             stored => {
-                let (span, run) = (self.span, self.run);
+                let (span, counted) = (self.span, self.counted);
                 let settling = async move {
                     self.settled.settle_at_length(record, stored).await;
-                    drop(run);
+                    drop(counted);
                 };
                 drop(tokio::spawn(settling.instrument(span)));
             }
@@ -107,11 +107,11 @@ impl Ending {
 
 impl ToSettle {
     async fn settle_at_length(self, record: ResultRecord, stored: Stored) {
-        let ToSettle { processor, source, message, seat, began, footing } = self;
+        let ToSettle { processor, source, message, seat, run, footing } = self;
         let standing = Standing::new(&processor, &message, footing);
         let def = processor.app.task(&message.task);
         let subject = Subject::Task(message, def);
-        let settling = Settling { processor: &processor, source: &source, subject, seat, began };
+        let settling = Settling::new(&processor, &source, subject, seat, run);
         settling.carry_out_stored(Box::new(record), stored, standing).await;
     }
 }

@@ -304,7 +304,7 @@ impl Worker {
             quarantine: Arc::default(),
             blocking: self.app.cores(),
             interrupt: interrupt.clone(),
-            name: plan.name.clone(),
+            name: plan.name.as_str().into(),
             nobody: "".into(),
         });
         for queue in &plan.queues {

@@ -12,10 +12,9 @@ use super::{
     store::StoreWatch,
 };
 use crate::{
-    BoxFuture,
     app::App,
     claims::RunId,
-    clock::UnixMillis,
+    clock::{Moment, UnixMillis},
     context::TaskContext,
     defaults::START_LIMIT,
     delivery::{Delivery, Unsettled},
@@ -29,7 +28,8 @@ use crate::{
     task::{Ack, Exec, TaskConfig, TaskDef},
     trace::TraceContext,
 };
-use std::{sync::Arc, time::Duration};
+use futures_util::FutureExt;
+use std::{future::Future, sync::Arc, time::Duration};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout},
@@ -59,7 +59,7 @@ pub(super) struct Processor {
     pub(super) blocking: Arc<Semaphore>,
     /// Ends runs and patience alike, when the worker must end.
     pub(super) interrupt: CancellationToken,
-    pub(super) name: String,
+    pub(super) name: Arc<str>,
     /// The owner of a bid that nobody has made yet.
     pub(super) nobody: Arc<str>,
 }
@@ -68,6 +68,21 @@ pub(super) struct Processor {
 pub(super) struct Source {
     pub(super) queue: Arc<str>,
     pub(super) spec: QueueSpec,
+}
+
+/// When a run began and ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RunSpan {
+    pub(super) began: UnixMillis,
+    pub(super) ended: UnixMillis,
+}
+
+impl RunSpan {
+    /// That of a task which does not run, as of now.
+    pub(super) fn none() -> Self {
+        let now = UnixMillis::now();
+        RunSpan { began: now, ended: now }
+    }
 }
 
 /// One message of a task in the worker's hands.
@@ -85,12 +100,14 @@ impl Processor {
         delivery: Delivery,
         footing: Footing,
         slot: Slot,
-    ) -> Option<BoxFuture<'static, ()>> {
+    ) -> Option<impl Future<Output = ()> + Send + 'static> {
         let Delivery { content, redelivered, received, is_due, unsettled, .. } = delivery;
         let message = match content {
             Content::Task(message) if is_due => due_by_now(message),
             Content::Task(message) => message,
-            Content::Foreign(foreign) => return Some(Box::pin(self.refuse_foreign(source, foreign, unsettled))),
+            Content::Foreign(foreign) => {
+                return Some(self.refuse_foreign(source, foreign, unsettled).boxed().left_future());
+            }
         };
         let Some(seat) = self.running.enter(RunId::of(&message), unsettled) else {
             tracing::debug!(task.id = %message.id, "came again while it runs here: settled together");
@@ -100,12 +117,12 @@ impl Processor {
         let span = span_of(&message, &source.queue);
         let arrival = Arrival { message, doubt, footing };
         let by = received + START_LIMIT;
-        Some(Box::pin(self.process_task(source, arrival, by, seat, slot).instrument(span)))
+        Some(self.process_task(source, arrival, by, seat, slot).instrument(span).right_future())
     }
 
     async fn refuse_foreign(self: Arc<Self>, source: Arc<Source>, foreign: Arc<Foreign>, unsettled: Unsettled) {
         let verdict = decide_refusal(Refusal::Undecodable(foreign.reason.clone()), None, UnixMillis::now());
-        let settling = Settling::new(&self, &source, Subject::Foreign(foreign), Seat::unnamed(unsettled));
+        let settling = Settling::of_none(&self, &source, Subject::Foreign(foreign), Seat::unnamed(unsettled));
         settling.carry_out(verdict, None).await;
     }
 
@@ -129,26 +146,25 @@ impl Processor {
                     Admission::Refuse(message, def, refusal) => {
                         slot.release();
                         let verdict = decide_refusal(refusal, Some(&message), UnixMillis::now());
-                        let settling = Settling::new(&self, &source, Subject::Task(message, def), seat);
+                        let settling = Settling::of_none(&self, &source, Subject::Task(message, def), seat);
                         break 'decided settling.carry_out(verdict, None);
                     }
                 };
-                let began = UnixMillis::now();
-                let verdict = match self.make_ready(&message, def, &source, &mut standing, &mut slot, by).await {
-                    Some(ctx) => {
-                        if def.config.ack == Ack::OnReceive {
-                            seat.ack_first();
+                let (verdict, run) =
+                    match self.context_to_begin(&message, def, &source, &mut standing, &mut slot, by).await {
+                        Some(ctx) => {
+                            if def.config.ack == Ack::OnReceive {
+                                seat.ack_first();
+                            }
+                            self.run(def, &ctx, &source, &mut standing).await
                         }
-                        self.run(def, &ctx, &source, &mut standing).await
-                    }
-                    None => Verdict::GiveBack,
-                };
+                        None => (Verdict::GiveBack, RunSpan::none()),
+                    };
                 slot.release();
                 // An outcome that comes late must not overwrite what another worker makes of the same run.
                 let is_ours = verdict == Verdict::GiveBack || standing.is_safe() || Box::pin(standing.holds()).await;
                 let verdict = if is_ours { verdict } else { Verdict::GiveBack };
-                let settling =
-                    Settling { began, ..Settling::new(&self, &source, Subject::Task(message, Some(def)), seat) };
+                let settling = Settling::new(&self, &source, Subject::Task(message, Some(def)), seat, run);
                 settling.carry_out(verdict, Some(standing))
             };
             carrying_out.await;
@@ -156,7 +172,7 @@ impl Processor {
     }
 
     /// The context of a run that may begin now.
-    async fn make_ready(
+    async fn context_to_begin(
         &self,
         message: &Arc<Message>,
         def: &TaskDef,
@@ -169,7 +185,11 @@ impl Processor {
         if message.track {
             Box::pin(self.track(message, Step::Running)).await;
         }
-        self.may_begin(message, def, standing, slot, by).await.then_some(ctx)
+        // What has waited for nothing was admitted at this very moment.
+        if !(message.track || def.config.exec == Exec::Blocking || standing.is_looked_up()) {
+            return Some(ctx);
+        }
+        Box::pin(self.may_begin(message, def, standing, slot, by)).await.then_some(ctx)
     }
 
     /// The limit of one run.
@@ -194,16 +214,23 @@ impl Processor {
         }
     }
 
-    async fn run(&self, def: &TaskDef, ctx: &TaskContext, source: &Source, standing: &mut Standing<'_>) -> Verdict {
+    async fn run(
+        &self,
+        def: &TaskDef,
+        ctx: &TaskContext,
+        source: &Source,
+        standing: &mut Standing<'_>,
+    ) -> (Verdict, RunSpan) {
         tracing::debug!("task started");
         if self.app.is_observed() {
             self.app.observe(&Event::Started { message: ctx.message(), queue: &source.queue });
         }
-        let began = Instant::now();
+        let began = Moment::now();
         // Middleware before its first await, destructors of a run that is stopped, and errors that are shown are code of
         // the user too. A panic that came as far as here would run the task again at once, and without end.
-        let outcome = panic::catch_async(self.execute(def, ctx, standing)).await.unwrap_or_else(Outcome::Panicked);
-        let (took, message) = (began.elapsed(), ctx.message());
+        let outcome =
+            panic::catch_async(self.execute(def, ctx, standing, began.instant)).await.unwrap_or_else(Outcome::Panicked);
+        let (took, message) = (began.instant.elapsed(), ctx.message());
         let decide = |outcome: &Outcome| decide(outcome, message, &def.config, fastrand::f64());
         let verdict = panic::catch(|| decide(&outcome)).unwrap_or_else(|panic| decide(&Outcome::Panicked(panic)));
         log(&outcome, &verdict, took);
@@ -211,7 +238,7 @@ impl Processor {
             let queue = &source.queue;
             self.app.observe(&Event::Finished { message, queue, outcome: &outcome, verdict: &verdict, took });
         }
-        verdict
+        (verdict, RunSpan { began: began.wall, ended: began.wall.after(took) })
     }
 
     /// Notes a step. A note may be lost: the result is what counts.

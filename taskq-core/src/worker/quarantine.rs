@@ -33,7 +33,7 @@ impl Quarantine {
     }
 
     pub(super) fn is_on(&self) -> bool {
-        self.is_on.load(Ordering::Acquire)
+        self.is_on.load(Ordering::Acquire) && self.until.borrow().is_some_and(|until| until > Instant::now())
     }
 
     /// Resolves when a run may begin. Cancel safe.

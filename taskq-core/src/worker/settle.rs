@@ -6,7 +6,7 @@ use super::{
     ending::{Endings, ToSettle},
     note::Note,
     patience::Patience,
-    process::{Processor, Source},
+    process::{Processor, RunSpan, Source},
     running::Seat,
     standing::Standing,
     store::Stored,
@@ -85,7 +85,7 @@ pub(super) struct Settling<'a> {
     pub(super) source: &'a Arc<Source>,
     pub(super) subject: Subject<'a>,
     pub(super) seat: Seat,
-    pub(super) began: UnixMillis,
+    pub(super) run: RunSpan,
 }
 
 impl<'a> Settling<'a> {
@@ -94,8 +94,19 @@ impl<'a> Settling<'a> {
         source: &'a Arc<Source>,
         subject: Subject<'a>,
         seat: Seat,
+        run: RunSpan,
     ) -> Self {
-        Settling { processor, source, subject, seat, began: UnixMillis::now() }
+        Settling { processor, source, subject, seat, run }
+    }
+
+    /// For what does not run.
+    pub(super) fn of_none(
+        processor: &'a Arc<Processor>,
+        source: &'a Arc<Source>,
+        subject: Subject<'a>,
+        seat: Seat,
+    ) -> Self {
+        Settling::new(processor, source, subject, seat, RunSpan::none())
     }
 
     /// `standing` is that of a run that took place. What nearly all runs come to is done, or handed over, when this returns.
@@ -145,10 +156,10 @@ impl<'a> Settling<'a> {
     fn hand_over(self, endings: &Endings, verdict: Verdict, standing: Option<Standing<'_>>) {
         let (Verdict::Finish(end), Some(footing)) = (verdict, standing.map(Standing::into_footing)) else { return };
         let (record, ttl) = (self.record(end), self.result_ttl());
-        let Settling { processor, source, subject: Subject::Task(message, _), seat, began } = self else { return };
+        let Settling { processor, source, subject: Subject::Task(message, _), seat, run } = self else { return };
         let keep = (message.id.clone(), record, ttl);
         let (processor, source) = (processor.clone(), source.clone());
-        endings.hand_over(ToSettle { processor, source, message, seat, began, footing }, keep);
+        endings.hand_over(ToSettle { processor, source, message, seat, run, footing }, keep);
     }
 
     /// What is left to do about an end that was handed over.
@@ -255,7 +266,7 @@ impl<'a> Settling<'a> {
             last_failed: record.finished,
         };
         let dead = self.source.spec.dead_letter_name();
-        let letter = Publish::new(dead, self.subject.content()).epitaph(Some(epitaph));
+        let letter = Publish::new(dead, self.subject.content()).epitaph(Some(Box::new(epitaph)));
         self.publish(letter.origin(Origin::Worker)).await
     }
 
@@ -302,11 +313,10 @@ impl<'a> Settling<'a> {
     }
 
     fn record(&self, end: End) -> ResultRecord {
-        let mut record = ResultRecord::new(end, "");
-        record.worker = self.processor.name.clone();
-        record.started = self.began;
+        let RunSpan { began, ended } = self.run;
+        let mut record = ResultRecord::by(self.processor.name.clone(), end, began, ended);
         if let Some(message) = self.subject.message() {
-            record.task = message.task.to_string();
+            record.task = self.subject.def().map_or_else(|| message.task.clone(), |def| def.name.into());
             record.round = message.round;
             record.content_type = message.content_type;
             record.attempts = match &record.end {
@@ -369,7 +379,7 @@ impl<'a> Settling<'a> {
         let mut patience = Patience::new(&self.processor.interrupt);
         loop {
             let Err(error) = self.processor.app.broker().publish(publish.clone()).await else { return Ok(()) };
-            let queue = publish.queue.as_str();
+            let queue = &*publish.queue;
             tracing::warn!(
                 queue,
                 error = &error as &dyn std::error::Error,

@@ -21,14 +21,14 @@ use tokio_util::sync::CancellationToken;
 /// What a delivery's right to run rests on before it is claimed: that the broker still counts on this process.
 #[derive(Clone)]
 pub(super) struct Footing {
-    connection: CancellationToken,
+    connection: Option<CancellationToken>,
     standstills: u64,
     since: Instant,
 }
 
 impl Footing {
     /// That of a delivery which has come just now, and which the broker has sent after that instant.
-    pub(super) fn new(connection: CancellationToken, since: Instant) -> Self {
+    pub(super) fn new(connection: Option<CancellationToken>, since: Instant) -> Self {
         Footing { connection, standstills: pulse::standstills(), since }
     }
 
@@ -42,17 +42,26 @@ impl Footing {
         Instant::now() < self.trusted_until()
     }
 
+    /// Resolves when the connection is gone.
+    async fn cut(&self) {
+        match &self.connection {
+            Some(connection) => connection.cancelled().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Whether the broker may have given the message to somebody else.
     pub(super) fn is_lost(&self) -> bool {
         // A process that was stopped may not have noticed yet what became of its connections.
-        self.connection.is_cancelled() || pulse::standstills() != self.standstills
+        self.connection.as_ref().is_some_and(CancellationToken::is_cancelled)
+            || pulse::standstills() != self.standstills
     }
 }
 
 impl Default for Footing {
     /// That of a message which no connection brought.
     fn default() -> Self {
-        Footing::new(CancellationToken::new(), Instant::now())
+        Footing::new(None, Instant::now())
     }
 }
 
@@ -139,6 +148,10 @@ impl<'a> Standing<'a> {
         self.is_looked_up = true;
     }
 
+    pub(super) fn is_looked_up(&self) -> bool {
+        self.is_looked_up
+    }
+
     /// What the right to begin without a claim rests on now.
     pub(super) fn ground(&self) -> Ground {
         match () {
@@ -160,10 +173,9 @@ impl<'a> Standing<'a> {
     /// is asked for again.
     pub(super) async fn lost(&mut self) {
         if self.claim.is_none() {
-            let connection = self.footing.connection.clone();
             tokio::select! {
                 biased;
-                () = connection.cancelled() => {}
+                () = self.footing.cut() => {}
                 () = sleep_until(self.footing.trusted_until()) => {}
             }
         }
@@ -175,10 +187,10 @@ impl<'a> Standing<'a> {
     /// the only one: such a one is marked.
     async fn lost_later(&mut self) {
         if self.claim.is_none() {
-            let connection = self.footing.connection.clone();
+            let footing = self.footing.clone();
             tokio::select! {
                 biased;
-                () = connection.cancelled() => {}
+                () = footing.cut() => {}
                 never = self.be_found() => match never {},
             }
             if !self.claim_now().await {

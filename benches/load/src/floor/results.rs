@@ -24,7 +24,7 @@ impl Results {
         let value = if place.text == 0 { vec![0xce, 0, 0, 0, 7] } else { vec![0] };
         let mut record = ResultRecord::new(End::Done(value.into()), name_of(Task::Kept, place.text));
         record.attempts = 1;
-        record.worker = format!("a-host-name/{}", std::process::id());
+        record.worker = format!("a-host-name/{}", std::process::id()).into();
         Ok(Results { connection, prefix: place.prefix.clone(), record: record.encode() })
     }
 
