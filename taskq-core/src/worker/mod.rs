@@ -7,6 +7,7 @@
 //! Deciding is pure (`retry`); of these stages only `admit` asks the result store, and only `settle` writes.
 
 mod admit;
+mod begin;
 mod doubt;
 mod embedded;
 mod ending;
@@ -18,6 +19,7 @@ mod note;
 mod patience;
 mod plan;
 mod process;
+mod progress;
 mod pulse;
 mod quarantine;
 mod receive;
@@ -26,6 +28,7 @@ mod settle;
 mod slot;
 mod standing;
 mod store;
+mod trust;
 
 #[cfg(feature = "worker-main")]
 #[doc(inline)]
@@ -318,8 +321,11 @@ impl Worker {
         }
         loops.close();
         runs.close();
-        loops.wait().await;
-        let abandoned = self.finish(&runs, &interrupt, &now).await;
+        tokio::select! {
+            () = loops.wait() => {}
+            () = stop.cancelled() => {}
+        }
+        let abandoned = self.finish(&loops, &runs, &interrupt, &now).await;
         match abandoned {
             0 if stop.is_cancelled() => Ok(()),
             0 => Err(BrokerError::Closed.into()),
@@ -345,10 +351,21 @@ impl Worker {
     }
 
     /// Waits for running tasks, interrupts what is left, and says how many those were.
-    async fn finish(&self, runs: &TaskTracker, interrupt: &CancellationToken, now: &CancellationToken) -> usize {
+    async fn finish(
+        &self,
+        loops: &TaskTracker,
+        runs: &TaskTracker,
+        interrupt: &CancellationToken,
+        now: &CancellationToken,
+    ) -> usize {
         let deadline = from_now(self.shutdown_timeout);
+        // A run that blocks its thread may hold up a loop there.
+        let all = async {
+            loops.wait().await;
+            runs.wait().await;
+        };
         tokio::select! {
-            () = runs.wait() => return 0,
+            () = all => return 0,
             () = tokio::time::sleep_until(deadline) => {}
             () = now.cancelled() => {}
         }

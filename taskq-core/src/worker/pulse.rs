@@ -1,7 +1,10 @@
-//! Whether this process stood still: was stopped for a while, or was given no time.
+//! A thread of its own that sees what tasks cannot: whether this process stood still, and whether a task stands still on a thread
+//! that others wait for.
 //!
-//! Whoever talks to it may have given it up meanwhile, and after it goes on a run may end before anybody here has noticed.
+//! While a process is stopped, or is given no time, whoever talks to it may give it up, and after it goes on a run may end before
+//! anybody here has noticed.
 
+use super::progress;
 use std::{
     sync::{
         LazyLock,
@@ -12,25 +15,31 @@ use std::{
 };
 
 const BEAT: Duration = Duration::from_millis(250);
+/// The same while there is work.
+const BUSY_BEAT: Duration = Duration::from_millis(25);
 /// Less than the silence after which a broker gives up a client: two heartbeats, of one second at least.
 const STANDSTILL: Duration = Duration::from_secs(1);
 
 static PULSE: LazyLock<Pulse> = LazyLock::new(|| {
     let beat = || {
+        let mut pause = BEAT;
         loop {
-            thread::sleep(BEAT);
+            thread::sleep(pause);
             PULSE.beat();
+            pause = if progress::look_at_all() { BUSY_BEAT } else { BEAT };
         }
     };
-    if let Err(error) = thread::Builder::new().name("taskq-pulse".into()).spawn(beat) {
-        // Each look after a second counts as one, which is on the safe side.
-        tracing::warn!(%error, "no thread to see by whether the process stands still");
+    let beats = thread::Builder::new().name("taskq-pulse".into()).spawn(beat);
+    if let Err(error) = &beats {
+        // Each look after a second counts as one, which is on the safe side. And every run is spawned.
+        tracing::warn!(%error, "no thread to see by whether the process, or a task of it, stands still");
     }
-    Pulse { began: Instant::now(), last_beat: AtomicU64::new(0), standstills: AtomicU64::new(0) }
+    Pulse { began: Instant::now(), beats: beats.is_ok(), last_beat: AtomicU64::new(0), standstills: AtomicU64::new(0) }
 });
 
 struct Pulse {
     began: Instant,
+    beats: bool,
     /// Milliseconds since then.
     last_beat: AtomicU64,
     standstills: AtomicU64,
@@ -52,6 +61,11 @@ impl Pulse {
         let now = self.look();
         self.last_beat.fetch_max(now, Ordering::AcqRel);
     }
+}
+
+/// Whether there is a thread that beats.
+pub(super) fn beats() -> bool {
+    PULSE.beats
 }
 
 /// How often the process has stood still so far. A thread of its own keeps watch: tasks may block all others.

@@ -1,6 +1,7 @@
 //! One queue: permits in, deliveries out.
 
 use super::{
+    begin::{Beginnings, Ready},
     plan::QueuePlan,
     process::{Processor, Source},
     slot::Slot,
@@ -23,19 +24,18 @@ pub(super) struct Receiver {
     slots: Arc<Semaphore>,
     /// Taken and not started; the broker's prefetch bounds it.
     waiting: VecDeque<(Delivery, Footing)>,
-    processor: Arc<Processor>,
-    runs: TaskTracker,
+    beginnings: Arc<Beginnings>,
 }
 
 impl Receiver {
     pub(super) fn new(consumer: Consumer, queue: &QueuePlan, processor: Arc<Processor>, runs: TaskTracker) -> Self {
+        let source = Arc::new(Source { queue: queue.spec.name().into(), spec: queue.spec.clone() });
         Receiver {
             consumer,
-            source: Arc::new(Source { queue: queue.spec.name().into(), spec: queue.spec.clone() }),
+            source: source.clone(),
             slots: Arc::new(Semaphore::new(queue.concurrency.min(Semaphore::MAX_PERMITS))),
             waiting: VecDeque::new(),
-            processor,
-            runs,
+            beginnings: Beginnings::new(processor, source, runs),
         }
     }
 
@@ -44,11 +44,12 @@ impl Receiver {
         let mut stopped = pin!(stop.cancelled());
         let mut overdue = pin!(sleep_until(Instant::now()));
         loop {
-            self.start_all();
+            self.make_ready();
             tokio::select! {
                 biased;
                 () = &mut stopped => break,
-                Ok(slot) = self.slots.clone().acquire_owned(), if !self.waiting.is_empty() => self.start(slot),
+                // Where all slots are taken runs last, and this one probably does too.
+                Ok(slot) = self.slots.clone().acquire_owned(), if !self.waiting.is_empty() => self.spawn(slot),
                 delivery = self.consumer.next() => match delivery {
                     Some(delivery) => self.keep(delivery),
                     None => break,
@@ -58,6 +59,7 @@ impl Receiver {
         }
         // Stopped before the deliveries are dropped, so that they do not come straight back.
         self.consumer.stop();
+        self.beginnings.clear();
     }
 
     fn keep(&mut self, delivery: Delivery) {
@@ -65,20 +67,22 @@ impl Receiver {
         self.waiting.push_back((delivery, footing));
     }
 
-    fn start_all(&mut self) {
+    fn make_ready(&mut self) {
         while !self.waiting.is_empty()
             && let Ok(slot) = self.slots.clone().try_acquire_owned()
         {
-            self.start(slot);
+            self.next(slot).into_iter().for_each(|ready| self.beginnings.add(ready));
         }
+        self.beginnings.call();
     }
 
-    fn start(&mut self, slot: OwnedSemaphorePermit) {
-        if let Some((delivery, footing)) = self.waiting.pop_front() {
-            let slot = Slot::new(self.slots.clone(), slot);
-            let processing = self.processor.clone().process(self.source.clone(), delivery, footing, slot);
-            processing.map(|processing| self.runs.spawn(processing));
-        }
+    fn spawn(&mut self, slot: OwnedSemaphorePermit) {
+        self.next(slot).into_iter().for_each(|ready| self.beginnings.spawn(ready));
+    }
+
+    fn next(&mut self, slot: OwnedSemaphorePermit) -> Option<Ready> {
+        let (delivery, footing) = self.waiting.pop_front()?;
+        Some(Ready { delivery, footing, slot: Slot::new(self.slots.clone(), slot) })
     }
 
     /// A delivery that waits behind long tasks here may find a free worker elsewhere, and the broker's consumer timeout
