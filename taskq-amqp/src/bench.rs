@@ -24,7 +24,7 @@ pub fn properties(content: &Content, id: &TaskId) -> Result<Properties, BrokerEr
 }
 
 /// What came, as ours.
-pub fn content(properties: &Properties, body: Bytes) -> (Content, Option<Epitaph>) {
+pub fn content(properties: &Properties, body: Bytes) -> (Content, Option<Box<Epitaph>>) {
     wire::content(&properties.0, body)
 }
 
