@@ -86,7 +86,7 @@ impl ResultRecord {
         ResultRecord { task: task.into(), ..ResultRecord::by("".into(), end, now, now) }
     }
 
-    /// A record of what this worker did, without the task's name yet.
+    /// A record of what `worker` did, without the task's name yet.
     pub(crate) fn by(worker: Arc<str>, end: End, started: UnixMillis, finished: UnixMillis) -> Self {
         ResultRecord {
             end,

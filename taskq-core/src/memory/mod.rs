@@ -2,6 +2,7 @@
 
 mod claims;
 mod consumer;
+mod expiring;
 mod queue;
 mod results;
 

@@ -1,10 +1,12 @@
 //! Results inside this process: the same contract as a server's, nothing to start.
 
-use super::claims::{Decision, Notes};
+use super::{
+    claims::{Decision, Notes},
+    expiring::Expiring,
+};
 use crate::{
     BoxFuture,
     claims::{Bid, Claim, ClaimAnswer, Hold, Mark, RunId},
-    clock::after,
     defaults::{CLAIM_LEASE, CLAIM_TTL},
     error::ResultError,
     id::TaskId,
@@ -13,8 +15,7 @@ use crate::{
     status::Step,
 };
 use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, HashMap, binary_heap::PeekMut},
+    collections::HashMap,
     fmt,
     future::Future,
     pin::Pin,
@@ -23,9 +24,6 @@ use std::{
     time::Duration,
 };
 use tokio::{sync::oneshot, time::Instant};
-
-/// How many expired entries one write clears at most. More than one, so that clearing overtakes writing.
-const CLEARED_PER_WRITE: usize = 4;
 
 /// Keeps results in this process, each for its time to live, and wakes those who wait for them.
 ///
@@ -155,7 +153,7 @@ impl fmt::Debug for InMemoryResults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shelf = self.shelf();
         f.debug_struct("InMemoryResults")
-            .field("records", &shelf.records.values.len())
+            .field("records", &shelf.records.len())
             .field("waited_for", &shelf.waited.len())
             .finish_non_exhaustive()
     }
@@ -316,47 +314,6 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Values that are there until an instant each.
-struct Expiring<V> {
-    values: HashMap<TaskId, (V, Instant)>,
-    /// When to look at a value: at its end, or before.
-    looks: BinaryHeap<Reverse<(Instant, TaskId)>>,
-}
-
-impl<V> Default for Expiring<V> {
-    fn default() -> Self {
-        Expiring { values: HashMap::default(), looks: BinaryHeap::new() }
-    }
-}
-
-impl<V> Expiring<V> {
-    fn get(&self, id: &TaskId, now: Instant) -> Option<&V> {
-        let (value, end) = self.values.get(id)?;
-        (*end > now).then_some(value)
-    }
-
-    fn put(&mut self, id: &TaskId, value: V, now: Instant, ttl: Duration) {
-        self.clear_expired(now);
-        let end = after(now, ttl);
-        let before = self.values.insert(id.clone(), (value, end));
-        if before.is_none_or(|(_, end_before)| end < end_before) {
-            self.looks.push(Reverse((end, id.clone())));
-        }
-    }
-
-    fn clear_expired(&mut self, now: Instant) {
-        for _ in 0..CLEARED_PER_WRITE {
-            let Some(look) = self.looks.peek_mut().filter(|look| look.0.0 <= now) else { return };
-            let Reverse((_, id)) = PeekMut::pop(look);
-            match self.values.get(&id) {
-                // It was put again meanwhile.
-                Some((_, end)) if *end > now => self.looks.push(Reverse((*end, id))),
-                _ => drop(self.values.remove(&id)),
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -379,7 +336,7 @@ mod tests {
             results.store(&TaskId::new(), &record(0), TTL).await.unwrap();
         }
         let shelf = results.shelf();
-        assert_eq!((shelf.records.values.len(), shelf.records.looks.len()), (400, 400));
+        assert_eq!((shelf.records.len(), shelf.records.looks()), (400, 400));
     }
 
     #[tokio::test(start_paused = true)]
@@ -390,7 +347,7 @@ mod tests {
             results.track(&id, Step::Running, TTL).await.unwrap();
             tokio::time::advance(Duration::from_millis(1)).await;
         }
-        assert_eq!(results.shelf().steps.looks.len(), 1);
+        assert_eq!(results.shelf().steps.looks(), 1);
     }
 
     #[tokio::test]

@@ -79,6 +79,7 @@ impl Beginnings {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Begins it soon: after others that are ready, once somebody is called, or by itself where that is not trusted.
     pub(super) fn add(&self, ready: Ready) {
         let mut state = self.state();
         if !pulse::beats() || !state.trust.next() {

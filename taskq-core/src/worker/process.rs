@@ -122,7 +122,7 @@ impl Processor {
 
     async fn refuse_foreign(self: Arc<Self>, source: Arc<Source>, foreign: Arc<Foreign>, unsettled: Unsettled) {
         let verdict = decide_refusal(Refusal::Undecodable(foreign.reason.clone()), None, UnixMillis::now());
-        let settling = Settling::of_none(&self, &source, Subject::Foreign(foreign), Seat::unnamed(unsettled));
+        let settling = Settling::not_run(&self, &source, Subject::Foreign(foreign), Seat::unnamed(unsettled));
         settling.carry_out(verdict, None).await;
     }
 
@@ -146,7 +146,7 @@ impl Processor {
                     Admission::Refuse(message, def, refusal) => {
                         slot.release();
                         let verdict = decide_refusal(refusal, Some(&message), UnixMillis::now());
-                        let settling = Settling::of_none(&self, &source, Subject::Task(message, def), seat);
+                        let settling = Settling::not_run(&self, &source, Subject::Task(message, def), seat);
                         break 'decided settling.carry_out(verdict, None);
                     }
                 };

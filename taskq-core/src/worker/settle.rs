@@ -100,7 +100,7 @@ impl<'a> Settling<'a> {
     }
 
     /// For what does not run.
-    pub(super) fn of_none(
+    pub(super) fn not_run(
         processor: &'a Arc<Processor>,
         source: &'a Arc<Source>,
         subject: Subject<'a>,
