@@ -76,8 +76,12 @@ pub(crate) fn content(properties: &BasicProperties, body: Bytes) -> (Content, Op
     let epitaph = headers.epitaph().map(Box::new);
     #[cfg(taskq_bug = "keep_x_death")]
     kept::take(properties);
-    match headers.message(properties, body.clone()) {
-        Ok(message) => (message.into(), epitaph),
+    match headers.message(properties) {
+        // A body that nobody else has takes less room.
+        Ok(mut message) => {
+            message.body = body;
+            (message.into(), epitaph)
+        }
         Err(reason) => (headers.foreign(properties, body, reason).into(), epitaph),
     }
 }
@@ -221,7 +225,8 @@ impl<'a> Received<'a> {
         self.get(name).map(text_of)
     }
 
-    fn message(&self, properties: &BasicProperties, body: Bytes) -> Result<Message, String> {
+    /// All but the body.
+    fn message(&self, properties: &BasicProperties) -> Result<Message, String> {
         let version =
             self.get(wire::HEADER_VERSION).ok_or("it has no header `taskq-v`: it is not a message of taskq")?;
         let version = number(wire::HEADER_VERSION, version)?;
@@ -237,7 +242,7 @@ impl<'a> Received<'a> {
         let task = given(properties.kind()).ok_or("it names no task")?;
         let made = properties.timestamp().map(|seconds| UnixMillis(seconds.saturating_mul(1000)));
         let made = made.unwrap_or_else(UnixMillis::now);
-        let mut message = Message::made_at(made, id_of(properties)?, task.to_owned(), content_type, body);
+        let mut message = Message::made_at(made, id_of(properties)?, task.to_owned(), content_type, Bytes::new());
         message.priority = *properties.priority();
         for (name, value) in self.0.into_iter().flatten() {
             take_over(&mut message, name.as_str(), value)?;

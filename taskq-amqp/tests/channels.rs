@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 use support::{consume, line, next, number_of, operator, take_all, to, with_queue};
 use taskq_amqp::AmqpBroker;
-use taskq_core::{Broker, Consumer, Delivery, QueueSpec};
+use taskq_core::{Broker, Consumer, Delivery, Line, QueueSpec};
 use taskq_faults::{
     proxy::{Injection, Method, Proxy, Rule, Who},
     wait::eventually,
@@ -35,7 +35,7 @@ async fn a_consumer_whose_channel_the_server_closes_comes_back_with_its_prefetch
         assert_eq!(line.inject(Who::Consumers, &precondition_failed()), 1, "there was nobody to be told");
         let fresh = take_ten(&mut consumer).await;
         assert!(
-            stale.iter().all(|delivery| delivery.lost.as_ref().is_some_and(|lost| lost.is_cancelled())),
+            stale.iter().all(|delivery| delivery.line.as_ref().is_some_and(Line::is_cut)),
             "whoever holds them has not been told"
         );
         stale.into_iter().for_each(Delivery::ack);

@@ -49,8 +49,8 @@ impl UnixMillis {
 
 impl UnixMillis {
     /// The last whole millisecond of what had passed then.
-    pub(crate) fn after(self, span: Duration) -> UnixMillis {
-        UnixMillis(self.0.saturating_add(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)))
+    pub(crate) fn before(self, span: Duration) -> UnixMillis {
+        UnixMillis(self.0.saturating_sub(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)))
     }
 }
 

@@ -305,6 +305,10 @@ impl TaskContext {
         self.0.app.state().get()
     }
 
+    pub(crate) fn message_arc(&self) -> &Arc<Message> {
+        &self.0.message
+    }
+
     pub(crate) fn cancel(&self) {
         self.0.cancelled.store(true, Ordering::Release);
     }

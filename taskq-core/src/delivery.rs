@@ -1,6 +1,10 @@
 //! What a consumer receives, and how it is settled: once, on every path.
 
+mod line;
 mod pull;
+
+pub use line::Line;
+pub(crate) use line::Watcher;
 
 use crate::message::{Content, Epitaph};
 use std::{
@@ -10,7 +14,6 @@ use std::{
     task::{Context, Poll},
 };
 use tokio::{sync::mpsc, time::Instant};
-use tokio_util::sync::CancellationToken;
 
 /// What the broker is told about a delivery in the end.
 ///
@@ -159,7 +162,8 @@ impl Unsettled {
         self.tell(Settlement::Requeue);
     }
 
-    fn tell(&mut self, settlement: Settlement) {
+    /// Once: nothing is told after that.
+    pub(crate) fn tell(&mut self, settlement: Settlement) {
         if let Some(settle) = self.settle.take() {
             settle.settle(self.tag, settlement);
         }
@@ -210,9 +214,9 @@ pub struct Delivery {
     pub sent_after: Instant,
     /// Whether the broker has kept the delay that the message was published with to its end.
     pub is_due: bool,
-    /// Cancelled when the broker may give the message to somebody else: the connection that it came by is gone, or the queue
-    /// is. `None` from a broker without connections.
-    pub lost: Option<CancellationToken>,
+    /// The line that it came by. When it is cut, the broker may give the message to somebody else: the connection is gone, or
+    /// the queue is. `None` from a broker without connections.
+    pub line: Option<Line>,
     /// The duty to settle it.
     pub unsettled: Unsettled,
 }
@@ -245,7 +249,7 @@ impl Delivery {
             received,
             sent_after: received,
             is_due: false,
-            lost: None,
+            line: None,
             unsettled,
         }
     }
@@ -285,22 +289,21 @@ impl Delivery {
         self
     }
 
-    /// The same, by a connection whose end cancels `lost`. A broker without connections leaves this out.
+    /// The same, by this line. A broker without connections leaves this out.
     ///
     /// ```
     /// # use std::sync::Arc;
-    /// # use taskq::{ContentType, Delivery, Message, Settle, Settlement, TaskId};
-    /// # use tokio_util::sync::CancellationToken;
+    /// # use taskq::{ContentType, Delivery, Line, Message, Settle, Settlement, TaskId};
     /// # struct Acks;
     /// # impl Settle for Acks { fn settle(&self, _: u64, _: Settlement) {} }
     /// # let message = Message::new(TaskId::new(), "a.task", ContentType::Json, "{}".into());
-    /// let connection = CancellationToken::new();
-    /// let delivery = Delivery::new(message.into(), false, 1, Arc::new(Acks)).with_lost(connection.clone());
-    /// connection.cancel(); // the line was cut: somebody is given the message again
-    /// assert!(delivery.lost.is_some_and(|lost| lost.is_cancelled()));
+    /// let connection = Line::new();
+    /// let delivery = Delivery::new(message.into(), false, 1, Arc::new(Acks)).with_line(connection.clone());
+    /// connection.cut(); // somebody is given the message again
+    /// assert!(delivery.line.is_some_and(|line| line.is_cut()));
     /// ```
-    pub fn with_lost(mut self, lost: CancellationToken) -> Self {
-        self.lost = Some(lost);
+    pub fn with_line(mut self, line: Line) -> Self {
+        self.line = Some(line);
         self
     }
 

@@ -311,14 +311,14 @@ fn prepare<T: Task>(args: Option<T::Args>, mut options: Options) -> Result<Submi
     }
     let args = args.ok_or_else(|| invalid("kiq", "the call was awaited before, so its arguments are gone".into()))?;
     let current = Current::get();
-    let app = match options.app.take().or_else(|| current.as_ref().map(|current| current.app.clone())) {
+    let app = match options.app.take().or_else(|| current.as_ref().map(|current| current.app().clone())) {
         Some(app) => app,
         None => App::process_default().ok_or_else(|| KiqError::NoApp { task: T::NAME.into() })?,
     };
 
     let body = encode::<T>(app.content_type(), &args)?;
     drop(args);
-    let parent = current.as_ref().and_then(|current| current.task.as_ref());
+    let parent = current.as_ref().and_then(Current::task);
     let mut message = Message::new(options.id.clone().unwrap_or_default(), T::NAME, app.content_type(), body);
     message.retry = T::CONFIG.retry;
     message.check = options.id.is_some();

@@ -80,7 +80,7 @@ pub use claims::{Bid, Claim, ClaimAnswer, Hold, Mark, RunId};
 pub use clock::UnixMillis;
 pub use context::{FromContext, TaskContext};
 pub use dead_letters::{DeadLetter, DeadLetters};
-pub use delivery::{Consumer, Delivery, DeliverySource, Settle, Settlement, Unsettled};
+pub use delivery::{Consumer, Delivery, DeliverySource, Line, Settle, Settlement, Unsettled};
 pub use error::{BoxError, BrokerError, Error, KiqError, KiqManyError, Result, ResultError, TaskError, WorkerError};
 pub use failure::{FailureKind, TaskFailure};
 pub use handle::{TaskHandle, TaskResult, WaitResult};

@@ -156,7 +156,7 @@ pub async fn blocking<R: Send + 'static>(
     body: impl FnOnce() -> R + Send + 'static,
 ) -> Result<R, BoxError> {
     let inside = ctx.clone();
-    run_blocking(&ctx, move || Current::within_task_sync(&inside, body)).await
+    run_blocking(&ctx, move || Current::within_task(&inside, body)).await
 }
 
 /// The plain call of a plain `fn`.

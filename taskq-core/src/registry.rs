@@ -1,11 +1,14 @@
 //! The tasks that this process can run, by name.
 
 use crate::{error::WorkerError, task::TaskDef};
-use std::collections::{HashMap, hash_map::Entry};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+};
 
 /// Tasks by name; built once per app.
 #[derive(Debug, Default)]
-pub(crate) struct Registry(HashMap<&'static str, TaskDef>);
+pub(crate) struct Registry(HashMap<&'static str, Arc<TaskDef>>);
 
 impl Registry {
     /// All tasks that `#[task]` defined in this program, and those registered by hand.
@@ -19,7 +22,7 @@ impl Registry {
 
     fn add(&mut self, def: TaskDef) -> Result<(), WorkerError> {
         match self.0.entry(def.name) {
-            Entry::Vacant(place) => drop(place.insert(def)),
+            Entry::Vacant(place) => drop(place.insert(Arc::new(def))),
             // The same task, by attribute and by hand.
             Entry::Occupied(there) if (there.get().type_id)() == (def.type_id)() => {}
             Entry::Occupied(there) => {
@@ -33,17 +36,17 @@ impl Registry {
         Ok(())
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<&TaskDef> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Arc<TaskDef>> {
         self.0.get(name)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &TaskDef> {
-        self.0.values()
+        self.0.values().map(|def| &**def)
     }
 
     /// All tasks, by name.
     pub(crate) fn sorted(&self) -> Vec<TaskDef> {
-        let mut tasks: Vec<TaskDef> = self.0.values().copied().collect();
+        let mut tasks: Vec<TaskDef> = self.iter().copied().collect();
         tasks.sort_by_key(|def| def.name);
         tasks
     }

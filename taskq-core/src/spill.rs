@@ -13,7 +13,10 @@ use crate::{
     task::{Run, Task, TaskConfig, TaskDef},
 };
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 /// How long a result rests before it is first tried again.
 pub(crate) const REST: Duration = Duration::from_secs(5);
@@ -59,10 +62,10 @@ impl Run for KeepResult {
     }
 }
 
-static KEEP_RESULT: TaskDef = TaskDef::of::<KeepResult>(file!(), line!());
+static KEEP_RESULT: LazyLock<Arc<TaskDef>> = LazyLock::new(|| Arc::new(TaskDef::of::<KeepResult>(file!(), line!())));
 
 /// The built-in task of this name, which every worker knows.
-pub(crate) fn built_in(name: &str) -> Option<&'static TaskDef> {
+pub(crate) fn built_in(name: &str) -> Option<&'static Arc<TaskDef>> {
     (name == KeepResult::NAME).then_some(&KEEP_RESULT)
 }
 

@@ -1,10 +1,9 @@
 //! What a task is: a name, types for its arguments and value, attributes, and (for workers) a body.
 
 use crate::{
-    BoxFuture, backoff::Backoff, codec, context::TaskContext, error::BoxError, message::ContentType, outcome::Outcome,
-    panic::Panic, state::StateMap,
+    BoxFuture, backoff::Backoff, codec, context::TaskContext, error::BoxError, outcome::Outcome, panic::Panic,
+    state::StateMap,
 };
-use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{any::TypeId, fmt, time::Duration};
 
@@ -483,7 +482,7 @@ pub struct TaskDef {
     pub config: TaskConfig,
     /// Where it is defined.
     pub location: SourceLocation,
-    pub(crate) run: fn(TaskContext, ContentType, Bytes) -> BoxFuture<'static, Outcome>,
+    pub(crate) run: fn(TaskContext) -> BoxFuture<'static, Outcome>,
     pub(crate) check: fn(&StateMap) -> Result<(), BoxError>,
     pub(crate) type_id: fn() -> TypeId,
 }
@@ -521,13 +520,13 @@ impl fmt::Debug for TaskDef {
 }
 
 /// Decode, run, encode.
-fn run_erased<T: Run>(ctx: TaskContext, content_type: ContentType, body: Bytes) -> BoxFuture<'static, Outcome> {
+fn run_erased<T: Run>(ctx: TaskContext) -> BoxFuture<'static, Outcome> {
     Box::pin(async move {
-        let args: T::Args = match codec::decode(content_type, &body) {
+        let content_type = ctx.message().content_type;
+        let args: T::Args = match codec::decode(content_type, &ctx.message().body) {
             Ok(args) => args,
             Err(error) => return Outcome::Undecodable(format!("the arguments do not fit: {error}")),
         };
-        drop(body);
         match T::run(ctx, args).await {
             Ok(value) => match codec::encode(content_type, &value) {
                 Ok(bytes) => Outcome::Done(bytes),

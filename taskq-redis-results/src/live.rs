@@ -7,7 +7,7 @@ use crate::{
     group::{self, Earlier, Entry},
     keys::Keys,
     link::Link,
-    marks::Marks,
+    marks::{self, Marked, Marks},
     operations::{self, WAKE_LIMIT},
     subscription::{self, Subscription},
     trouble::Trouble,
@@ -129,6 +129,11 @@ impl Live {
             // Never an end of a wait.
             Seen::Nothing => Err(self.shared.error(Trouble::closed())),
         }
+    }
+
+    /// Resolves when the server knows. There may be tens of thousands at once: none has a task of its own.
+    pub(crate) async fn mark(&self, id: &TaskId) -> Result<Marked, ResultError> {
+        marks::mark(&self.shared, &self.handle, id).await.map_err(|trouble| self.shared.error(trouble))
     }
 
     pub(crate) async fn check(&self) -> Result<(), ResultError> {

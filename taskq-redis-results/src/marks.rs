@@ -87,7 +87,7 @@ impl Drop for Marked {
 }
 
 /// Marks a run; resolves when the server knows.
-pub(crate) async fn mark(shared: Arc<Shared>, handle: &Handle, id: TaskId) -> Result<Marked, Trouble> {
+pub(crate) async fn mark(shared: &Arc<Shared>, handle: &Handle, id: &TaskId) -> Result<Marked, Trouble> {
     let (told, hears) = oneshot::channel();
     let marked = {
         let mut state = shared.marks.state();
@@ -96,7 +96,7 @@ pub(crate) async fn mark(shared: Arc<Shared>, handle: &Handle, id: TaskId) -> Re
         if !mem::replace(&mut state.is_written, true) {
             handle.spawn(write(shared.clone()));
         }
-        Marked { shared: shared.clone(), id }
+        Marked { shared: shared.clone(), id: id.clone() }
     };
     shared.marks.wanted.notify_one();
     hears.await.unwrap_or_else(|_| Err(Trouble::closed()))?;

@@ -1,13 +1,6 @@
 //! The result backend that applications name.
 
-use crate::{
-    address::Address,
-    claims,
-    group::Entry,
-    keys::Keys,
-    live::{Live, Shared},
-    marks, operations,
-};
+use crate::{address::Address, claims, group::Entry, keys::Keys, live::Live, operations};
 use std::{
     fmt,
     sync::{Arc, OnceLock},
@@ -223,15 +216,7 @@ impl ResultBackend for RedisResults {
     }
 
     fn mark<'a>(&'a self, id: &'a TaskId) -> BoxFuture<'a, Result<Option<Mark>, ResultError>> {
-        let id = id.clone();
-        Box::pin(async move {
-            let live = self.live()?;
-            let handle = live.handle();
-            let marking = move |shared: Arc<Shared>| async move {
-                marks::mark(shared.clone(), &handle, id).await.map_err(|trouble| shared.error(trouble))
-            };
-            live.run(marking).await.map(|marked| Some(Mark::new(marked)))
-        })
+        Box::pin(async move { self.live()?.mark(id).await.map(|marked| Some(Mark::new(marked))) })
     }
 
     fn carried_out<'a>(&'a self, bid: &'a Bid, ended: bool, ttl: Duration) -> BoxFuture<'a, Result<(), ResultError>> {

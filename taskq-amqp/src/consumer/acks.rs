@@ -14,7 +14,7 @@ use std::{
     },
     time::Duration,
 };
-use taskq_core::{Settle, Settlement};
+use taskq_core::{Line, Settle, Settlement};
 use tokio::{sync::Notify, time::timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -35,8 +35,8 @@ pub(super) struct Acks {
     is_current: AtomicBool,
     /// Cancelled when the channel is gone.
     lost: CancellationToken,
-    /// Cancelled when the server may have given what was delivered to others.
-    in_doubt: CancellationToken,
+    /// Cut when the server may have given what was delivered to others.
+    line: Line,
     is_closing: AtomicBool,
     changed: Notify,
     full: Notify,
@@ -51,7 +51,7 @@ impl Acks {
             batch,
             is_current: AtomicBool::new(true),
             lost: CancellationToken::new(),
-            in_doubt: CancellationToken::new(),
+            line: Line::new(),
             is_closing: AtomicBool::new(false),
             changed: Notify::new(),
             full: Notify::new(),
@@ -71,14 +71,14 @@ impl Acks {
         self.is_current.load(Ordering::Acquire)
     }
 
-    /// Cancelled when the server may have given what was delivered to others.
-    pub(super) fn in_doubt(&self) -> CancellationToken {
-        self.in_doubt.clone()
+    /// Cut when the server may have given what was delivered to others.
+    pub(super) fn line(&self) -> Line {
+        self.line.clone()
     }
 
     /// The server has cancelled the consumer: of a classic queue whose node is down, or of one that was deleted.
     pub(super) fn doubt(&self) {
-        self.in_doubt.cancel();
+        self.line.cut();
     }
 
     /// No more deliveries are handed out; those that were may still be settled.
@@ -91,7 +91,7 @@ impl Acks {
     pub(super) fn die(&self) {
         self.retire();
         self.lost.cancel();
-        self.in_doubt.cancel();
+        self.line.cut();
         self.changed.notify_one();
     }
 

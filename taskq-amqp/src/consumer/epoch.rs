@@ -108,7 +108,7 @@ impl Epoch {
         let is_due = delay::is_kept(received.routing_key.as_str());
         let (content, epitaph) = wire::content(&received.properties, received.data.into());
         let delivery = Delivery::new(content, received.redelivered, received.delivery_tag, self.settle.clone());
-        let delivery = delivery.with_epitaph(epitaph).with_lost(self.acks.in_doubt());
+        let delivery = delivery.with_epitaph(epitaph).with_line(self.acks.line());
         Item {
             delivery: delivery.with_sent_after(self.session.heard()).with_delay_kept(is_due),
             acks: self.acks.clone(),

@@ -15,10 +15,10 @@ static PROCESS_DEFAULT: RwLock<Option<App>> = RwLock::new(None);
 
 /// What a submission from here belongs to.
 #[derive(Clone)]
-pub(crate) struct Current {
-    pub(crate) app: App,
+pub(crate) enum Current {
+    App(App),
     /// The task that is running here.
-    pub(crate) task: Option<TaskContext>,
+    Task(TaskContext),
 }
 
 impl Current {
@@ -26,14 +26,23 @@ impl Current {
         CURRENT.try_with(Clone::clone).ok()
     }
 
-    /// Runs `body` as the task of `ctx`.
-    pub(crate) fn within_task<F: Future>(ctx: &TaskContext, body: F) -> impl Future<Output = F::Output> + use<F> {
-        CURRENT.scope(Current { app: ctx.app().clone(), task: Some(ctx.clone()) }, body)
+    pub(crate) fn app(&self) -> &App {
+        match self {
+            Current::App(app) => app,
+            Current::Task(ctx) => ctx.app(),
+        }
+    }
+
+    pub(crate) fn task(&self) -> Option<&TaskContext> {
+        match self {
+            Current::App(_) => None,
+            Current::Task(ctx) => Some(ctx),
+        }
     }
 
     /// Runs plain code as the task of `ctx`.
-    pub(crate) fn within_task_sync<R>(ctx: &TaskContext, body: impl FnOnce() -> R) -> R {
-        CURRENT.sync_scope(Current { app: ctx.app().clone(), task: Some(ctx.clone()) }, body)
+    pub(crate) fn within_task<R>(ctx: &TaskContext, body: impl FnOnce() -> R) -> R {
+        CURRENT.sync_scope(Current::Task(ctx.clone()), body)
     }
 }
 
@@ -50,7 +59,7 @@ impl App {
     /// # }
     /// ```
     pub fn scope<F: Future>(&self, body: F) -> impl Future<Output = F::Output> + use<F> {
-        CURRENT.scope(Current { app: self.clone(), task: None }, body)
+        CURRENT.scope(Current::App(self.clone()), body)
     }
 
     /// The app that a `kiq` here would go to: the scope's, else the process's.
@@ -66,7 +75,7 @@ impl App {
     /// # Ok(()) }
     /// ```
     pub fn current() -> Option<App> {
-        Current::get().map(|current| current.app).or_else(App::process_default)
+        Current::get().map(|current| current.app().clone()).or_else(App::process_default)
     }
 
     /// Makes this the app of the process, in place of the first one that started. It is so until it is shut down, or

@@ -8,7 +8,10 @@ use crate::{
     spill,
     task::TaskDef,
 };
-use std::{collections::HashMap, sync::atomic::Ordering};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+};
 
 /// What starting has found out.
 pub(super) struct Started {
@@ -190,7 +193,7 @@ impl App {
     }
 
     /// The task of that name. `None` too before the app has started.
-    pub(crate) fn task(&self, name: &str) -> Option<&TaskDef> {
+    pub(crate) fn task(&self, name: &str) -> Option<&Arc<TaskDef>> {
         self.live.started.get()?.registry.get(name).or_else(|| spill::built_in(name))
     }
 

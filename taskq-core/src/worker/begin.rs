@@ -3,38 +3,35 @@
 //! Most runs of short tasks end when they are first polled, and to spawn each of them, on whatever thread, would cost more than
 //! they do. So a runner polls one after the other, and spawns what does not end at that.
 //!
-//! (The first poll has no waker: what is spawned is polled again at once, and is woken from then on.)
-//!
 //! A run may also compute for long. When its runner's turn is over, another one begins what is ready on this thread, and this one
 //! goes where any free thread of the runtime finds it. Where a run does not even let its runner come so far, the pulse calls
 //! another one. And after a slow run others of its queue are spawned for a while (`trust`): what it held up may also be what runs
 //! before it had woken on this thread.
 
 use super::{
-    process::{Processor, Source},
+    process::{Next, Processor, Source},
     progress::Progress,
     pulse,
     slot::Slot,
     standing::Footing,
     trust::Trust,
 };
-use crate::{BoxFuture, delivery::Delivery, panic};
-use futures_util::FutureExt;
+use crate::{delivery::Delivery, panic};
 use std::{
     collections::VecDeque,
-    future::{poll_fn, ready as at_once},
+    future::poll_fn,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-    task::Poll,
+    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 use tokio::{runtime::Handle, task::consume_budget};
-use tokio_util::{
-    sync::ReusableBoxFuture,
-    task::{TaskTracker, task_tracker::TaskTrackerToken},
-};
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
 /// After so long a runner lets others have its thread.
 const TURN: Duration = Duration::from_micros(200);
+
+/// For so many that are ready room is kept.
+const ROOM: usize = 256;
 
 /// A delivery that may begin, and its room among those that run.
 pub(super) struct Ready {
@@ -100,9 +97,31 @@ impl Beginnings {
 
     /// Begins a run by itself.
     pub(super) fn spawn(&self, ready: Ready) {
-        if let Some(run) = self.run_of(ready) {
-            let run: BoxFuture<'static, ()> = Box::pin(run);
-            drop(self.runs.spawn(run));
+        self.go_on(self.processor.receive(&self.source, ready));
+    }
+
+    /// Begins a run here, and leaves what does not end at that to a task of its own.
+    ///
+    /// (Its first poll has no waker: it is polled again at once there, and is woken from then on.)
+    fn begin(&self, ready: Ready) {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut next = self.processor.receive(&self.source, ready);
+        if let Next::Run(run) = next {
+            next = run.begin(&mut cx);
+        }
+        if let Next::Wait(rest) = &mut next
+            && rest.as_mut().poll(&mut cx).is_ready()
+        {
+            return;
+        }
+        self.go_on(next);
+    }
+
+    fn go_on(&self, next: Next) {
+        match next {
+            Next::Nothing => {}
+            Next::Run(run) => drop(self.runs.spawn(run.go_on())),
+            Next::Wait(rest) => drop(self.runs.spawn(rest)),
         }
     }
 
@@ -114,14 +133,12 @@ impl Beginnings {
         drop(unbegun);
     }
 
-    fn run_of(&self, ready: Ready) -> Option<impl Future<Output = ()> + Send + use<>> {
-        let Ready { delivery, footing, slot } = ready;
-        self.processor.clone().process(self.source.clone(), delivery, footing, slot)
-    }
-
     fn next(&self) -> Option<(Ready, TaskTrackerToken)> {
         let mut state = self.state();
         let next = state.ready.pop_front();
+        if next.is_none() {
+            state.ready.shrink_to(ROOM);
+        }
         self.progress.goes_on();
         self.progress.has_ready(!state.ready.is_empty());
         next
@@ -130,16 +147,10 @@ impl Beginnings {
     /// Begins one after the other.
     async fn run_all(self: Arc<Self>) {
         self.state().is_called = false;
-        let mut room = ReusableBoxFuture::new(at_once(()));
         let (mut turn, mut before) = (Instant::now(), Instant::now());
         while let Some((ready, counted)) = self.next() {
-            if let Some(run) = self.run_of(ready) {
-                room.set(run);
-                // Panics of tasks stay in them. One of ours would end this runner, and leave what is ready behind.
-                if let Ok(None) = panic::catch(|| (&mut room).now_or_never()) {
-                    drop(self.runs.spawn(std::mem::replace(&mut room, ReusableBoxFuture::new(at_once(())))));
-                }
-            }
+            // Panics of tasks stay in them. One of ours would end this runner, and leave what is ready behind.
+            drop(panic::catch(|| self.begin(ready)));
             drop(counted);
             let now = Instant::now();
             self.state().trust.note(now - before > TURN);

@@ -1,16 +1,9 @@
 //! Ends that nothing follows, which is what nearly all runs come to. They are handed over here and stored together, and the
 //! runs themselves are over: none of them is woken again for its record.
 
-use super::{
-    process::{Processor, RunSpan, Source},
-    running::Seat,
-    settle::{Settling, Subject},
-    standing::{Footing, Standing},
-    store::Stored,
-};
+use super::{settle::Settling, standing::Footing, store::Stored};
 use crate::{
-    delivery::Settlement, error::ResultError, id::TaskId, message::Message, panic, record::ResultRecord,
-    results::ResultBackend,
+    delivery::Settlement, error::ResultError, id::TaskId, panic, record::ResultRecord, results::ResultBackend,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
@@ -38,25 +31,17 @@ impl Endings {
         Endings { sender, runs }
     }
 
-    pub(super) fn hand_over(&self, settled: ToSettle, keep: Keep) {
-        let ending = Ending { settled, span: Span::current(), counted: self.runs.token() };
+    /// `settling` is settled once `keep` is.
+    pub(super) fn hand_over(&self, settling: Settling, footing: Footing, keep: Keep) {
+        let ending = Ending { settling, footing, span: Span::current(), counted: self.runs.token() };
         // Where nobody takes it any more it goes back, as all does that is dropped.
         let _ = self.sender.send((ending, keep));
     }
 }
 
-/// What is settled once a record is kept, and the footing of the run that it is of.
-pub(super) struct ToSettle {
-    pub(super) processor: Arc<Processor>,
-    pub(super) source: Arc<Source>,
-    pub(super) message: Arc<Message>,
-    pub(super) seat: Seat,
-    pub(super) run: RunSpan,
-    pub(super) footing: Footing,
-}
-
 struct Ending {
-    settled: ToSettle,
+    settling: Settling,
+    footing: Footing,
     span: Span,
     counted: TaskTrackerToken,
 }
@@ -67,7 +52,7 @@ async fn store_all(results: Arc<dyn ResultBackend>, mut endings: UnboundedReceiv
         let (group, records): (Vec<Ending>, Vec<Keep>) = handed_over.drain(..).unzip();
         let outcomes = match group.first() {
             // Each has its own patience with it.
-            Some(first) if first.settled.processor.store.is_away() => Vec::new(),
+            Some(first) if first.settling.processor.store.is_away() => Vec::new(),
             // A backend of somebody's own may panic; whoever comes next still finds this task here.
             _ => panic::catch_async(results.store_many(&records)).await.unwrap_or_else(|panic| {
                 tracing::error!(%panic, "the result store panicked; each result is stored by itself");
@@ -84,34 +69,15 @@ async fn store_all(results: Arc<dyn ResultBackend>, mut endings: UnboundedReceiv
 impl Ending {
     /// By the answer of the store; `None` if it was not asked.
     fn settle(self, record: ResultRecord, outcome: Option<Result<Option<ResultRecord>, ResultError>>) {
-        let processor = &self.settled.processor;
-        let stored = outcome.map_or(Stored::NotYet, |outcome| self.span.in_scope(|| processor.stored(outcome)));
-        match stored {
-            Stored::Kept => {
-                let ToSettle { processor, source, message, seat, run, .. } = self.settled;
-                let subject = Subject::Task(message, None);
-                let settling = Settling::new(&processor, &source, subject, seat, run);
-                settling.tell(Settlement::Ack);
-            }
-            stored => {
-                let (span, counted) = (self.span, self.counted);
-                let settling = async move {
-                    self.settled.settle_at_length(record, stored).await;
-                    drop(counted);
-                };
-                drop(tokio::spawn(settling.instrument(span)));
-            }
+        let Ending { settling, footing, span, counted } = self;
+        let stored = outcome.map_or(Stored::NotYet, |outcome| span.in_scope(|| settling.processor.stored(outcome)));
+        if let Stored::Kept = stored {
+            return settling.tell(Settlement::Ack);
         }
-    }
-}
-
-impl ToSettle {
-    async fn settle_at_length(self, record: ResultRecord, stored: Stored) {
-        let ToSettle { processor, source, message, seat, run, footing } = self;
-        let standing = Standing::new(&processor, &message, footing);
-        let def = processor.app.task(&message.task);
-        let subject = Subject::Task(message, def);
-        let settling = Settling::new(&processor, &source, subject, seat, run);
-        settling.carry_out_stored(Box::new(record), stored, standing).await;
+        let settling = async move {
+            settling.carry_out_stored(Box::new(record), stored, footing).await;
+            drop(counted);
+        };
+        drop(tokio::spawn(settling.instrument(span)));
     }
 }

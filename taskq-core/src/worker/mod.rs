@@ -7,6 +7,8 @@
 //! Deciding is pure (`retry`); of these stages only `admit` asks the result store, and only `settle` writes.
 
 mod admit;
+mod alarms;
+mod arrival;
 mod begin;
 mod doubt;
 mod embedded;
@@ -23,12 +25,15 @@ mod progress;
 mod pulse;
 mod quarantine;
 mod receive;
+mod run;
 mod running;
 mod settle;
 mod slot;
+mod span;
 mod standing;
 mod store;
 mod trust;
+mod watch;
 
 #[cfg(feature = "worker-main")]
 #[doc(inline)]
@@ -45,6 +50,7 @@ use crate::{
     queue::QueueKind,
     span::IntoSpan,
 };
+use alarms::Alarms;
 use ending::Endings;
 use process::Processor;
 use std::{future::Future, sync::Arc, time::Duration};
@@ -306,9 +312,9 @@ impl Worker {
             suspects: Arc::new(Semaphore::new(1)),
             quarantine: Arc::default(),
             blocking: self.app.cores(),
+            alarms: Alarms::new(interrupt.clone()),
             interrupt: interrupt.clone(),
             name: plan.name.as_str().into(),
-            nobody: "".into(),
         });
         for queue in &plan.queues {
             let consumer = self.consume(queue).await?;

@@ -6,8 +6,8 @@ use super::{
     settle::Settling,
     standing::{Footing, Standing},
 };
-use crate::{defaults::CLAIM_TTL, outcome::Verdict, record::End};
-use std::time::Duration;
+use crate::{defaults::CLAIM_TTL, message::Message, outcome::Verdict, record::End};
+use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 /// What a note may take once its worker has to end.
@@ -21,7 +21,7 @@ pub(super) struct Note {
 impl Note {
     /// What is to be noted once the verdict is durable. A task that is done needs no note: its record says as much, and the
     /// healthy path writes nothing else.
-    pub(super) fn of(verdict: &Verdict, standing: Option<&Standing<'_>>) -> Option<Note> {
+    pub(super) fn of(verdict: &Verdict, standing: Option<&Standing>) -> Option<Note> {
         let is_claimed = standing.is_some_and(Standing::is_claimed);
         match verdict {
             Verdict::Retry { .. } => Some(Note { ended: false }),
@@ -35,42 +35,43 @@ impl Note {
     }
 }
 
-impl Settling<'_> {
+impl Settling {
     /// Before the ack: what comes again after it was lost must find the note.
-    pub(super) async fn note(&self, note: Option<Note>, standing: Option<Standing<'_>>) {
+    pub(super) async fn note(&self, note: Option<Note>, standing: Option<Standing>) {
         let Some(message) = self.subject.message() else { return };
         match (note, standing) {
             (Some(note), standing) => {
-                let standing = standing.unwrap_or_else(|| Standing::new(self.processor, message, Footing::default()));
+                let standing = standing.unwrap_or_else(|| Standing::new(Footing::default()));
                 let ttl = if note.ended { self.result_ttl() } else { CLAIM_TTL };
-                self.leave(&note, standing, ttl).await;
+                self.leave(&note, message, standing, ttl).await;
             }
-            (None, Some(standing)) => standing.give_back().await,
+            (None, Some(mut standing)) => standing.give_back().await,
             (None, None) => {}
         }
     }
 
     /// Tries for as long as a result is held for. What was carried out stays claimed or marked meanwhile.
-    async fn leave(&self, note: &Note, mut standing: Standing<'_>, ttl: Duration) {
-        let (interrupt, limit) = (&self.processor.interrupt, self.processor.app.result_patience());
+    async fn leave(&self, note: &Note, message: &Arc<Message>, mut standing: Standing, ttl: Duration) {
+        let processor = &self.processor;
+        let (interrupt, limit) = (&processor.interrupt, processor.app.result_patience());
         // Its run is over: others need not wait for the note.
-        standing.alone = None;
+        standing.make_room();
         let mut patience = Patience::new(interrupt);
         loop {
             let noted = tokio::select! {
                 biased;
-                noted = standing.carried_out(note.ended, ttl) => noted,
+                noted = standing.carried_out(processor, message, note.ended, ttl) => noted,
                 () = last_moment(interrupt) => return,
             };
             let Err(error) = noted else { return };
             tracing::warn!(error = &error as &dyn std::error::Error, "that the run was carried out is not noted yet");
-            if patience.elapsed() >= limit || self.processor.store.is_away_for(limit) {
+            if patience.elapsed() >= limit || processor.store.is_away_for(limit) {
                 return;
             }
             tokio::select! {
                 biased;
                 // It is another worker's by now, which carries it out again.
-                () = standing.lost() => return,
+                () = standing.lost(processor, message) => return,
                 goes_on = patience.pause() => if !goes_on { return },
             }
         }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     defaults::START_LIMIT,
-    delivery::{Consumer, Delivery},
+    delivery::{Consumer, Delivery, Line},
 };
 use std::{collections::VecDeque, pin::pin, sync::Arc};
 use tokio::{
@@ -20,8 +20,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(super) struct Receiver {
     consumer: Consumer,
+    processor: Arc<Processor>,
     source: Arc<Source>,
-    slots: Arc<Semaphore>,
+    /// The line of the last delivery, of which runs that wait are told.
+    line: Option<Line>,
     /// Taken and not started; the broker's prefetch bounds it.
     waiting: VecDeque<(Delivery, Footing)>,
     beginnings: Arc<Beginnings>,
@@ -29,14 +31,10 @@ pub(super) struct Receiver {
 
 impl Receiver {
     pub(super) fn new(consumer: Consumer, queue: &QueuePlan, processor: Arc<Processor>, runs: TaskTracker) -> Self {
-        let source = Arc::new(Source { queue: queue.spec.name().into(), spec: queue.spec.clone() });
-        Receiver {
-            consumer,
-            source: source.clone(),
-            slots: Arc::new(Semaphore::new(queue.concurrency.min(Semaphore::MAX_PERMITS))),
-            waiting: VecDeque::new(),
-            beginnings: Beginnings::new(processor, source, runs),
-        }
+        let slots = Arc::new(Semaphore::new(queue.concurrency.min(Semaphore::MAX_PERMITS)));
+        let source = Arc::new(Source { queue: queue.spec.name().into(), spec: queue.spec.clone(), slots });
+        let beginnings = Beginnings::new(processor.clone(), source.clone(), runs);
+        Receiver { consumer, processor, source, line: None, waiting: VecDeque::new(), beginnings }
     }
 
     /// Until told to stop, or until the broker is closed. What has not started goes back.
@@ -49,7 +47,7 @@ impl Receiver {
                 biased;
                 () = &mut stopped => break,
                 // Where all slots are taken runs last, and this one probably does too.
-                Ok(slot) = self.slots.clone().acquire_owned(), if !self.waiting.is_empty() => self.spawn(slot),
+                Ok(slot) = self.source.slots.clone().acquire_owned(), if !self.waiting.is_empty() => self.spawn(slot),
                 delivery = self.consumer.next() => match delivery {
                     Some(delivery) => self.keep(delivery),
                     None => break,
@@ -63,13 +61,19 @@ impl Receiver {
     }
 
     fn keep(&mut self, delivery: Delivery) {
-        let footing = Footing::new(delivery.lost.clone(), delivery.sent_after);
+        let footing = Footing::new(delivery.line.clone(), delivery.sent_after);
+        if let Some(line) = &delivery.line
+            && !self.line.as_ref().is_some_and(|known| known.is(line))
+        {
+            line.watch(self.processor.alarms.watcher());
+            self.line = Some(line.clone());
+        }
         self.waiting.push_back((delivery, footing));
     }
 
     fn make_ready(&mut self) {
         while !self.waiting.is_empty()
-            && let Ok(slot) = self.slots.clone().try_acquire_owned()
+            && let Ok(slot) = self.source.slots.clone().try_acquire_owned()
         {
             self.next(slot).into_iter().for_each(|ready| self.beginnings.add(ready));
         }
@@ -82,7 +86,7 @@ impl Receiver {
 
     fn next(&mut self, slot: OwnedSemaphorePermit) -> Option<Ready> {
         let (delivery, footing) = self.waiting.pop_front()?;
-        Some(Ready { delivery, footing, slot: Slot::new(self.slots.clone(), slot) })
+        Some(Ready { delivery, footing, slot: Slot::new(slot) })
     }
 
     /// A delivery that waits behind long tasks here may find a free worker elsewhere, and the broker's consumer timeout

@@ -1,82 +1,116 @@
 //! What runs in this worker at present, so that a message of a run that comes again joins it instead of starting another.
 
 use crate::{
-    claims::RunId,
     delivery::{Settlement, Unsettled},
+    message::Message,
 };
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{HashMap, HashSet},
+    hash::{Hash, Hasher},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 #[derive(Default)]
-pub(super) struct Running(Mutex<HashMap<RunId, Vec<Unsettled>>>);
+pub(super) struct Running(Mutex<Runs>);
+
+#[derive(Default)]
+struct Runs {
+    entered: HashSet<OfRun>,
+    /// What has joined one of them: hardly ever any.
+    joined: HashMap<OfRun, Vec<Unsettled>>,
+}
+
+impl Runs {
+    fn leave(&mut self, run: &OfRun) -> Vec<Unsettled> {
+        self.entered.remove(run);
+        if self.joined.is_empty() { Vec::new() } else { self.joined.remove(run).unwrap_or_default() }
+    }
+}
+
+/// A message, by the run that it asks for.
+#[derive(Clone)]
+struct OfRun(Arc<Message>);
+
+impl PartialEq for OfRun {
+    fn eq(&self, other: &Self) -> bool {
+        let (one, other) = (&self.0, &other.0);
+        (&one.id, one.round, one.attempt) == (&other.id, other.round, other.attempt)
+    }
+}
+
+impl Eq for OfRun {}
+
+impl Hash for OfRun {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.0.id, self.0.round, self.0.attempt).hash(state);
+    }
+}
 
 impl Running {
     /// Enters a run, or, if it runs here already, hands the duty to settle over to that run and gives `None`: after a
     /// lost connection the broker sends the message again while it is still running.
-    pub(super) fn enter(self: &Arc<Self>, run: RunId, unsettled: Unsettled) -> Option<Seat> {
-        match self.runs().entry(run.clone()) {
-            Entry::Occupied(mut joined) => {
-                joined.get_mut().push(unsettled);
-                return None;
-            }
-            // Nothing is allocated for what hardly ever comes.
-            Entry::Vacant(free) => drop(free.insert(Vec::new())),
+    pub(super) fn enter(self: &Arc<Self>, message: &Arc<Message>, unsettled: Unsettled) -> Option<Seat> {
+        let run = OfRun(message.clone());
+        let mut runs = self.runs();
+        if !runs.entered.insert(run.clone()) {
+            runs.joined.entry(run).or_default().push(unsettled);
+            return None;
         }
-        Some(Seat { entered: Some((self.clone(), run)), own: Some(unsettled), joined: Vec::new() })
+        drop(runs);
+        Some(Seat { place: Place::Entered(self.clone(), run), own: unsettled })
     }
 
-    fn runs(&self) -> MutexGuard<'_, HashMap<RunId, Vec<Unsettled>>> {
+    fn runs(&self) -> MutexGuard<'_, Runs> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The duty to settle all deliveries of one run. Dropping it gives them back.
 pub(super) struct Seat {
-    entered: Option<(Arc<Running>, RunId)>,
+    place: Place,
     /// That which the run began with.
-    own: Option<Unsettled>,
-    /// Those that joined it before it stepped aside; until then they are entered.
-    joined: Vec<Unsettled>,
+    own: Unsettled,
+}
+
+enum Place {
+    /// Those that join are kept where it is entered.
+    Entered(Arc<Running>, OfRun),
+    /// Nothing joins; with those that had before.
+    Aside(Vec<Unsettled>),
 }
 
 impl Seat {
     /// For a message that names no run.
     pub(super) fn unnamed(unsettled: Unsettled) -> Self {
-        Seat { entered: None, own: Some(unsettled), joined: Vec::new() }
+        Seat { place: Place::Aside(Vec::new()), own: unsettled }
     }
 
     /// Acknowledges the delivery that the run began with; what joins it meanwhile is settled with its end.
     pub(super) fn ack_first(&mut self) {
-        if let Some(own) = self.own.take() {
-            own.ack();
-        }
+        self.own.tell(Settlement::Ack);
     }
 
     /// From now on nothing joins: what comes is a run of its own.
     pub(super) fn step_aside(&mut self) {
-        let joined = self.leave();
-        self.joined.extend(joined);
+        if let Place::Entered(running, run) = &self.place {
+            let joined = running.runs().leave(run);
+            self.place = Place::Aside(joined);
+        }
     }
 
     pub(super) fn settle(mut self, settlement: Settlement) {
         self.step_aside();
-        for unsettled in self.own.take().into_iter().chain(self.joined.drain(..)) {
-            match settlement {
-                Settlement::Ack => unsettled.ack(),
-                Settlement::Requeue => unsettled.requeue(),
-            }
-        }
-    }
-
-    fn leave(&mut self) -> Vec<Unsettled> {
-        self.entered.take().and_then(|(running, run)| running.runs().remove(&run)).unwrap_or_default()
+        let joined = match &mut self.place {
+            Place::Entered(..) => Vec::new(),
+            Place::Aside(joined) => std::mem::take(joined),
+        };
+        self.own.tell(settlement);
+        joined.into_iter().for_each(|mut unsettled| unsettled.tell(settlement));
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        drop(self.leave());
+        self.step_aside();
     }
 }

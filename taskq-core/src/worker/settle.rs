@@ -3,16 +3,14 @@
 //! Nothing before an ack is fire-and-forget. What fails is tried again; what keeps failing gives the delivery back.
 
 use super::{
-    ending::{Endings, ToSettle},
     note::Note,
     patience::Patience,
-    process::{Processor, RunSpan, Source},
+    process::{Processor, Rest, RunSpan, Source},
     running::Seat,
-    standing::Standing,
+    standing::{Footing, Standing},
     store::Stored,
 };
 use crate::{
-    BoxFuture,
     broker::{Origin, Publish},
     clock::UnixMillis,
     delivery::Settlement,
@@ -26,19 +24,18 @@ use crate::{
     status::Step,
     task::TaskDef,
 };
-use futures_util::future::{Either, Ready, ready};
 use std::{sync::Arc, time::Duration};
 
 /// After so long without success a delivery is given back.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What is being settled.
-pub(super) enum Subject<'a> {
-    Task(Arc<Message>, Option<&'a TaskDef>),
+pub(super) enum Subject {
+    Task(Arc<Message>, Option<Arc<TaskDef>>),
     Foreign(Arc<Foreign>),
 }
 
-impl Subject<'_> {
+impl Subject {
     pub(super) fn message(&self) -> Option<&Arc<Message>> {
         match self {
             Subject::Task(message, _) => Some(message),
@@ -62,7 +59,7 @@ impl Subject<'_> {
 
     fn def(&self) -> Option<&TaskDef> {
         match self {
-            Subject::Task(_, def) => *def,
+            Subject::Task(_, def) => def.as_deref(),
             Subject::Foreign(_) => None,
         }
     }
@@ -72,7 +69,7 @@ impl Subject<'_> {
 struct NotDurable;
 
 /// What is left to do after the first try.
-enum Rest {
+enum Left {
     Verdict(Verdict),
     Store(Box<ResultRecord>),
     /// What follows an end that another run had recorded.
@@ -80,19 +77,19 @@ enum Rest {
 }
 
 /// One delivery on its way to its settlement.
-pub(super) struct Settling<'a> {
-    pub(super) processor: &'a Arc<Processor>,
-    pub(super) source: &'a Arc<Source>,
-    pub(super) subject: Subject<'a>,
+pub(super) struct Settling {
+    pub(super) processor: Arc<Processor>,
+    pub(super) source: Arc<Source>,
+    pub(super) subject: Subject,
     pub(super) seat: Seat,
     pub(super) run: RunSpan,
 }
 
-impl<'a> Settling<'a> {
+impl Settling {
     pub(super) fn new(
-        processor: &'a Arc<Processor>,
-        source: &'a Arc<Source>,
-        subject: Subject<'a>,
+        processor: Arc<Processor>,
+        source: Arc<Source>,
+        subject: Subject,
         seat: Seat,
         run: RunSpan,
     ) -> Self {
@@ -100,21 +97,12 @@ impl<'a> Settling<'a> {
     }
 
     /// For what does not run.
-    pub(super) fn not_run(
-        processor: &'a Arc<Processor>,
-        source: &'a Arc<Source>,
-        subject: Subject<'a>,
-        seat: Seat,
-    ) -> Self {
+    pub(super) fn not_run(processor: Arc<Processor>, source: Arc<Source>, subject: Subject, seat: Seat) -> Self {
         Settling::new(processor, source, subject, seat, RunSpan::none())
     }
 
     /// `standing` is that of a run that took place. What nearly all runs come to is done, or handed over, when this returns.
-    pub(super) fn carry_out(
-        mut self,
-        verdict: Verdict,
-        standing: Option<Standing<'a>>,
-    ) -> Either<Ready<()>, BoxFuture<'a, ()>> {
+    pub(super) fn carry_out(mut self, verdict: Verdict, standing: Option<Standing>) -> Rest {
         if matches!(verdict, Verdict::Wait { .. }) {
             // The message that is published is of the same run, and may be here before its confirm: acknowledged with this
             // one, it would be lost.
@@ -123,118 +111,102 @@ impl<'a> Settling<'a> {
         if cfg!(taskq_bug = "ack_before_result") && !matches!(verdict, Verdict::GiveBack) {
             self.seat.ack_first();
         }
-        if is_plain_end(&verdict, standing.as_ref()) {
-            if !self.is_stored() {
-                self.tell(Settlement::Ack);
-                return Either::Left(ready(()));
-            }
-            if let Some(endings) = self.processor.endings.as_ref().filter(|_| !self.processor.store.is_away()) {
-                self.hand_over(endings, verdict, standing);
-                return Either::Left(ready(()));
-            }
+        let is_plain = is_plain_end(&verdict, standing.as_ref());
+        if is_plain && !self.is_stored() {
+            self.tell(Settlement::Ack);
+            return None;
         }
-        Either::Right(Box::pin(self.carry_out_alone(verdict, standing)))
+        if is_plain && !self.processor.store.is_away() && self.processor.endings.is_some() {
+            self.hand_over(verdict, standing);
+            return None;
+        }
+        Some(Box::pin(self.carry_out_alone(verdict, standing)))
     }
 
-    #[expect(clippy::manual_async_fn, reason = "an `async fn` would keep what it was given twice")]
-    fn carry_out_alone(
-        self,
-        verdict: Verdict,
-        mut standing: Option<Standing<'a>>,
-    ) -> impl Future<Output = ()> + Send + 'a {
-        async move {
-            let note = Note::of(&verdict, standing.as_ref());
-            let settlement = match self.finish_at_once(verdict).await {
-                Ok(()) => Settlement::Ack,
-                // Few come so far, and the others have no room for it.
-                Err(rest) => Box::pin(self.carry_out_at_length(rest, &mut standing)).await,
-            };
-            self.conclude(settlement, note, standing).await;
-        }
+    async fn carry_out_alone(self, verdict: Verdict, mut standing: Option<Standing>) {
+        let note = Note::of(&verdict, standing.as_ref());
+        let settlement = match self.finish_at_once(verdict).await {
+            Ok(()) => Settlement::Ack,
+            // Few come so far, and the others have no room for it.
+            Err(left) => Box::pin(self.carry_out_at_length(left, &mut standing)).await,
+        };
+        self.conclude(settlement, note, standing).await;
     }
 
-    fn hand_over(self, endings: &Endings, verdict: Verdict, standing: Option<Standing<'_>>) {
+    fn hand_over(self, verdict: Verdict, standing: Option<Standing>) {
         let (Verdict::Finish(end), Some(footing)) = (verdict, standing.map(Standing::into_footing)) else { return };
-        let (record, ttl) = (self.record(end), self.result_ttl());
-        let Settling { processor, source, subject: Subject::Task(message, _), seat, run } = self else { return };
-        let keep = (message.id.clone(), record, ttl);
-        let (processor, source) = (processor.clone(), source.clone());
-        endings.hand_over(ToSettle { processor, source, message, seat, run, footing }, keep);
+        let Some(id) = self.subject.id().cloned() else { return };
+        let keep = (id, self.record(end), self.result_ttl());
+        let processor = self.processor.clone();
+        if let Some(endings) = &processor.endings {
+            endings.hand_over(self, footing, keep);
+        }
     }
 
     /// What is left to do about an end that was handed over.
-    pub(super) async fn carry_out_stored(self, record: Box<ResultRecord>, stored: Stored, standing: Standing<'_>) {
-        let rest = match stored {
+    pub(super) async fn carry_out_stored(self, record: Box<ResultRecord>, stored: Stored, footing: Footing) {
+        let left = match stored {
             Stored::Kept => return self.tell(Settlement::Ack),
-            Stored::Earlier(earlier) => Rest::Follow(earlier),
-            Stored::NotYet => Rest::Store(record),
+            Stored::Earlier(earlier) => Left::Follow(earlier),
+            Stored::NotYet => Left::Store(record),
         };
-        let mut standing = Some(standing);
-        let settlement = self.carry_out_at_length(rest, &mut standing).await;
+        let mut standing = Some(Standing::new(footing));
+        let settlement = self.carry_out_at_length(left, &mut standing).await;
         self.conclude(settlement, None, standing).await;
     }
 
-    fn conclude(
-        self,
-        settlement: Settlement,
-        note: Option<Note>,
-        standing: Option<Standing<'a>>,
-    ) -> Either<Ready<()>, BoxFuture<'a, ()>> {
-        if note.is_none() && !standing.as_ref().is_some_and(Standing::is_claimed) {
-            self.tell(settlement);
-            return Either::Left(ready(()));
+    async fn conclude(self, settlement: Settlement, note: Option<Note>, standing: Option<Standing>) {
+        if note.is_some() || standing.as_ref().is_some_and(Standing::is_claimed) {
+            Box::pin(self.note(note.filter(|_| settlement == Settlement::Ack), standing)).await;
         }
-        Either::Right(Box::pin(async move {
-            self.note(note.filter(|_| settlement == Settlement::Ack), standing).await;
-            self.tell(settlement);
-        }))
+        self.tell(settlement);
     }
 
     /// An end that nothing follows, and that the store takes when it is first asked. Gives back what is left to do.
-    async fn finish_at_once(&self, verdict: Verdict) -> Result<(), Rest> {
+    async fn finish_at_once(&self, verdict: Verdict) -> Result<(), Left> {
         let end = match verdict {
-            Verdict::Finish(End::Failed(_)) => return Err(Rest::Verdict(verdict)),
+            Verdict::Finish(End::Failed(_)) => return Err(Left::Verdict(verdict)),
             Verdict::Finish(_) if !self.is_stored() => return Ok(()),
             Verdict::Finish(end) => end,
             Verdict::Forget => return Ok(()),
-            verdict => return Err(Rest::Verdict(verdict)),
+            verdict => return Err(Left::Verdict(verdict)),
         };
         let record = Box::new(self.record(end));
         match self.store_once(&record).await {
             Stored::Kept => Ok(()),
-            Stored::Earlier(earlier) => Err(Rest::Follow(earlier)),
-            Stored::NotYet => Err(Rest::Store(record)),
+            Stored::Earlier(earlier) => Err(Left::Follow(earlier)),
+            Stored::NotYet => Err(Left::Store(record)),
         }
     }
 
     /// The rest, for as long as the run is this worker's: it may take long, and the message be with another one before it is
     /// done.
-    async fn carry_out_at_length(&self, rest: Rest, standing: &mut Option<Standing<'_>>) -> Settlement {
-        let carrying_out = self.make_durable(rest);
-        let carried_out = match standing {
-            None => carrying_out.await,
-            Some(standing) => tokio::select! {
+    async fn carry_out_at_length(&self, left: Left, standing: &mut Option<Standing>) -> Settlement {
+        let carrying_out = self.make_durable(left);
+        let carried_out = match (standing, self.subject.message()) {
+            (Some(standing), Some(message)) => tokio::select! {
                 biased;
                 carried_out = carrying_out => carried_out,
-                () = standing.lost() => Err(NotDurable),
+                () = standing.lost(&self.processor, message) => Err(NotDurable),
             },
+            _ => carrying_out.await,
         };
         carried_out.unwrap_or(Settlement::Requeue)
     }
 
-    async fn make_durable(&self, rest: Rest) -> Result<Settlement, NotDurable> {
-        match rest {
-            Rest::Store(record) => self.store_and_follow(&record).await?,
-            Rest::Follow(record) => self.follow(&record).await?,
-            Rest::Verdict(Verdict::Finish(end)) => self.store_and_follow(&self.record(end)).await?,
-            Rest::Verdict(Verdict::DeadLetter(failure)) => {
+    async fn make_durable(&self, left: Left) -> Result<Settlement, NotDurable> {
+        match left {
+            Left::Store(record) => self.store_and_follow(&record).await?,
+            Left::Follow(record) => self.follow(&record).await?,
+            Left::Verdict(Verdict::Finish(end)) => self.store_and_follow(&self.record(end)).await?,
+            Left::Verdict(Verdict::DeadLetter(failure)) => {
                 self.store_and_follow(&self.record(End::Failed(failure))).await?;
             }
-            Rest::Verdict(Verdict::Repeat(record)) => self.follow(&record).await?,
-            Rest::Verdict(Verdict::Retry { delay, failure }) => self.retry(delay, &failure).await?,
-            Rest::Verdict(Verdict::Wait { delay, until }) => self.wait(delay, until).await?,
-            Rest::Verdict(Verdict::Forget) => {}
-            Rest::Verdict(Verdict::GiveBack) => return Ok(Settlement::Requeue),
+            Left::Verdict(Verdict::Repeat(record)) => self.follow(&record).await?,
+            Left::Verdict(Verdict::Retry { delay, failure }) => self.retry(delay, &failure).await?,
+            Left::Verdict(Verdict::Wait { delay, until }) => self.wait(delay, until).await?,
+            Left::Verdict(Verdict::Forget) => {}
+            Left::Verdict(Verdict::GiveBack) => return Ok(Settlement::Requeue),
         }
         Ok(Settlement::Ack)
     }
@@ -401,7 +373,7 @@ impl<'a> Settling<'a> {
 }
 
 /// Whether it is an end that nothing follows, of a run that the store knows nothing of.
-fn is_plain_end(verdict: &Verdict, standing: Option<&Standing<'_>>) -> bool {
+fn is_plain_end(verdict: &Verdict, standing: Option<&Standing>) -> bool {
     match verdict {
         Verdict::Finish(End::Failed(_)) => false,
         Verdict::Finish(_) => standing.is_some_and(Standing::is_plain),

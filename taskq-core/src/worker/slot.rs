@@ -1,28 +1,25 @@
 //! The room that one run takes among those of its queue.
 
-use std::sync::Arc;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use super::process::Source;
+use tokio::sync::OwnedSemaphorePermit;
 
-pub(super) struct Slot {
-    slots: Arc<Semaphore>,
-    permit: Option<OwnedSemaphorePermit>,
-}
+pub(super) struct Slot(Option<OwnedSemaphorePermit>);
 
 impl Slot {
-    pub(super) fn new(slots: Arc<Semaphore>, permit: OwnedSemaphorePermit) -> Self {
-        Slot { slots, permit: Some(permit) }
+    pub(super) fn new(permit: OwnedSemaphorePermit) -> Self {
+        Slot(Some(permit))
     }
 
     /// Lets others run: this one waits, or is done.
     pub(super) fn release(&mut self) {
-        self.permit = None;
+        self.0 = None;
     }
 
     /// Waits for room again, if it was released. Cancel safe.
-    pub(super) async fn regain(&mut self) {
-        if self.permit.is_none() {
+    pub(super) async fn regain(&mut self, source: &Source) {
+        if self.0.is_none() {
             // Nobody closes the queue's slots.
-            self.permit = self.slots.clone().acquire_owned().await.ok();
+            self.0 = source.slots.clone().acquire_owned().await.ok();
         }
     }
 }

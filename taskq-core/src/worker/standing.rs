@@ -7,54 +7,48 @@
 use super::{patience::Patience, process::Processor, pulse, quarantine::Quarantined};
 use crate::{
     claims::{Bid, Claim, ClaimAnswer, Mark, RunId},
-    defaults::TRUST,
+    defaults::{START_LIMIT, TRUST},
+    delivery::Line,
+    error::ResultError,
     id::TaskId,
     message::Message,
 };
-use std::{convert::Infallible, time::Duration};
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{Instant, sleep_until},
-};
-use tokio_util::sync::CancellationToken;
+use std::time::Duration;
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 /// What a delivery's right to run rests on before it is claimed: that the broker still counts on this process.
 #[derive(Clone)]
 pub(super) struct Footing {
-    connection: Option<CancellationToken>,
+    line: Option<Line>,
     standstills: u64,
     since: Instant,
 }
 
 impl Footing {
     /// That of a delivery which has come just now, and which the broker has sent after that instant.
-    pub(super) fn new(connection: Option<CancellationToken>, since: Instant) -> Self {
-        Footing { connection, standstills: pulse::standstills(), since }
+    pub(super) fn new(line: Option<Line>, since: Instant) -> Self {
+        Footing { line, standstills: pulse::standstills(), since }
     }
 
     /// Until when no copy of the message can be running: whoever has one waits for longer before it begins.
-    fn trusted_until(&self) -> Instant {
+    pub(super) fn trusted_until(&self) -> Instant {
         self.since + TRUST
     }
 
     /// Whether no copy of the message can be running, while the broker counts on this process.
-    fn is_fresh(&self) -> bool {
+    pub(super) fn is_fresh(&self) -> bool {
         Instant::now() < self.trusted_until()
     }
 
-    /// Resolves when the connection is gone.
-    async fn cut(&self) {
-        match &self.connection {
-            Some(connection) => connection.cancelled().await,
-            None => std::future::pending().await,
-        }
+    /// Whether the line is known to be cut.
+    pub(super) fn is_cut(&self) -> bool {
+        self.line.as_ref().is_some_and(Line::is_cut)
     }
 
     /// Whether the broker may have given the message to somebody else.
     pub(super) fn is_lost(&self) -> bool {
         // A process that was stopped may not have noticed yet what became of its connections.
-        self.connection.as_ref().is_some_and(CancellationToken::is_cancelled)
-            || pulse::standstills() != self.standstills
+        self.is_cut() || pulse::standstills() != self.standstills
     }
 }
 
@@ -82,43 +76,72 @@ pub(super) struct Alone {
     pub(super) _quarantine: Option<Quarantined>,
 }
 
-pub(super) struct Standing<'a> {
-    processor: &'a Processor,
-    pub(super) bid: Bid,
+pub(super) struct Standing {
+    pub(super) footing: Footing,
+    /// Few have any.
+    dealings: Option<Box<Dealings>>,
+}
+
+/// What the result store was asked about a run, or told of it.
+#[derive(Default)]
+pub(super) struct Dealings {
+    /// Made when it is first asked for: a run that is marked has none.
+    bid: Option<Box<Bid>>,
+    /// It was asked whether it may run, though its delivery was in no doubt: nobody had it.
+    is_looked_up: bool,
     claim: Option<Claim>,
     /// Of a run that needs no claim.
     mark: Option<Mark>,
-    footing: Footing,
-    /// It was asked whether it may run, though its delivery was in no doubt: nobody had it.
-    is_looked_up: bool,
     /// Held by a suspect, so that no other one runs beside it.
     pub(super) alone: Option<Alone>,
 }
 
-impl<'a> Standing<'a> {
-    pub(super) fn new(processor: &'a Processor, message: &Message, footing: Footing) -> Self {
-        let mut bid = Bid::new(RunId::of(message), processor.nobody.clone());
-        bid.check = message.check;
-        bid.original = !message.republished && !message.check;
-        Standing { processor, bid, claim: None, mark: None, footing, is_looked_up: false, alone: None }
+impl Dealings {
+    pub(super) fn bid(&mut self, processor: &Processor, message: &Message) -> &mut Bid {
+        self.bid.get_or_insert_with(|| {
+            let mut bid = Bid::new(RunId::of(message), format!("{}/{}", processor.name, TaskId::new()));
+            bid.check = message.check;
+            bid.original = !message.republished && !message.check;
+            Box::new(bid)
+        })
+    }
+}
+
+impl Standing {
+    pub(super) fn new(footing: Footing) -> Self {
+        Standing { footing, dealings: None }
+    }
+
+    pub(super) fn dealings(&mut self) -> &mut Dealings {
+        self.dealings.get_or_insert_default()
+    }
+
+    pub(super) fn bid(&mut self, processor: &Processor, message: &Message) -> &mut Bid {
+        self.dealings().bid(processor, message)
+    }
+
+    /// By then a delivery must have started.
+    pub(super) fn by(&self) -> Instant {
+        self.footing.since + START_LIMIT
     }
 
     /// Asks the result store for the right to run; `None` if it keeps no claims, or if there is no store.
-    pub(super) async fn ask(&mut self) -> Result<Option<ClaimAnswer>, crate::ResultError> {
-        let Some(results) = self.processor.app.results() else { return Ok(None) };
-        if self.bid.owner.is_empty() {
-            self.bid.owner = format!("{}/{}", self.processor.name, TaskId::new()).into();
-        }
-        results.claim(&self.bid).await
+    pub(super) async fn ask(
+        &mut self,
+        processor: &Processor,
+        message: &Message,
+    ) -> Result<Option<ClaimAnswer>, ResultError> {
+        let Some(results) = processor.app.results() else { return Ok(None) };
+        results.claim(self.bid(processor, message)).await
     }
 
     /// Says that the run begins, if it is a suspect's.
-    pub(super) async fn begin(&self, claim: &Claim) -> Result<bool, crate::ResultError> {
-        if self.alone.is_some() { claim.begin().await } else { Ok(true) }
+    pub(super) async fn begin(&self, claim: &Claim) -> Result<bool, ResultError> {
+        if self.is_alone() { claim.begin().await } else { Ok(true) }
     }
 
     pub(super) fn hold(&mut self, claim: Claim) {
-        self.claim = Some(claim);
+        self.dealings().claim = Some(claim);
     }
 
     pub(super) fn has_footing(&self) -> bool {
@@ -130,13 +153,24 @@ impl<'a> Standing<'a> {
         self.footing.is_fresh() && self.has_footing()
     }
 
+    pub(super) fn claim(&self) -> Option<&Claim> {
+        self.dealings.as_ref()?.claim.as_ref()
+    }
+
     pub(super) fn is_claimed(&self) -> bool {
-        self.claim.is_some()
+        self.claim().is_some()
+    }
+
+    /// Whether it is a suspect that runs with no other one beside it.
+    pub(super) fn is_alone(&self) -> bool {
+        self.dealings.as_ref().is_some_and(|dealings| dealings.alone.is_some())
     }
 
     /// Whether the store knows nothing of this run.
     pub(super) fn is_plain(&self) -> bool {
-        self.claim.is_none() && self.mark.is_none() && self.alone.is_none()
+        self.dealings
+            .as_ref()
+            .is_none_or(|known| known.claim.is_none() && known.mark.is_none() && known.alone.is_none())
     }
 
     pub(super) fn into_footing(self) -> Footing {
@@ -145,87 +179,46 @@ impl<'a> Standing<'a> {
 
     /// Nobody else has the run, as far as can be known without a claim.
     pub(super) fn looked_up(&mut self) {
-        self.is_looked_up = true;
+        self.dealings().is_looked_up = true;
     }
 
     pub(super) fn is_looked_up(&self) -> bool {
-        self.is_looked_up
+        self.dealings.as_ref().is_some_and(|known| known.is_looked_up)
     }
 
     /// What the right to begin without a claim rests on now.
     pub(super) fn ground(&self) -> Ground {
         match () {
             () if self.footing.is_lost() => Ground::Lost,
-            () if self.is_looked_up || self.footing.is_fresh() => Ground::Firm,
+            () if self.is_looked_up() || self.footing.is_fresh() => Ground::Firm,
             () => Ground::Unsure,
         }
     }
 
     /// Marks a run that needs no claim. Once it is marked, whoever has a copy of its message does not begin.
-    pub(super) async fn leave_mark(&mut self) -> Result<(), crate::ResultError> {
-        if let Some(results) = self.processor.app.results().filter(|_| self.mark.is_none()) {
-            self.mark = results.mark(&self.bid.run.task).await?;
+    pub(super) async fn leave_mark(
+        &mut self,
+        processor: &Processor,
+        message: &Message,
+    ) -> Result<(), Box<ResultError>> {
+        let Some(results) = processor.app.results() else { return Ok(()) };
+        if self.dealings().mark.is_none() {
+            self.dealings().mark = results.mark(&message.id).await?;
         }
         Ok(())
     }
 
-    /// Resolves when another worker has the run, which must then end here. Cancel safe: what was asked for and not heard
-    /// is asked for again.
-    pub(super) async fn lost(&mut self) {
-        if self.claim.is_none() {
-            tokio::select! {
-                biased;
-                () = self.footing.cut() => {}
-                () = sleep_until(self.footing.trusted_until()) => {}
-            }
-        }
-        // Most runs do not come so far, and have no room for it.
-        Box::pin(self.lost_later()).await;
-    }
-
-    /// The same, for a run that is claimed, that has lost its connection, or that goes on for longer than it is trusted to be
-    /// the only one: such a one is marked.
-    async fn lost_later(&mut self) {
-        if self.claim.is_none() {
-            let footing = self.footing.clone();
-            tokio::select! {
-                biased;
-                () = footing.cut() => {}
-                never = self.be_found() => match never {},
-            }
-            if !self.claim_now().await {
-                return;
-            }
-        }
-        match &self.claim {
-            Some(claim) => claim.lost().await,
-            None => std::future::pending().await,
-        }
-    }
-
-    /// Marks the run.
-    async fn be_found(&mut self) -> Infallible {
-        let mut patience = Patience::new(&self.processor.interrupt);
-        while let Err(error) = self.leave_mark().await {
-            tracing::debug!(error = &error as &dyn std::error::Error, "the run is not marked yet");
-            if !patience.pause().await {
-                break;
-            }
-        }
-        std::future::pending().await
-    }
-
     /// Whether what was decided may be carried out here without asking.
     pub(super) fn is_safe(&self) -> bool {
-        self.claim.is_none() && !self.footing.is_lost()
+        !self.is_claimed() && !self.footing.is_lost()
     }
 
     /// Whether what was decided may be carried out here. Waits while the store cannot be asked.
-    pub(super) async fn holds(&mut self) -> bool {
-        let Some(claim) = &self.claim else {
-            return !self.footing.is_lost() || self.claim_now().await;
+    pub(super) async fn holds(&mut self, processor: &Processor, message: &Message) -> bool {
+        let Some(claim) = self.claim() else {
+            return !self.footing.is_lost() || self.claim_now(processor, message).await;
         };
-        let mut patience = Patience::new(&self.processor.interrupt);
+        let mut patience = Patience::new(&processor.interrupt);
         loop {
             match claim.is_held().await {
                 Ok(is_held) => return is_held,
@@ -243,13 +236,14 @@ impl<'a> Standing<'a> {
     }
 
     /// Claims a run that has begun. `false` if another worker has it.
-    async fn claim_now(&mut self) -> bool {
-        self.bid.look = false;
+    pub(super) async fn claim_now(&mut self, processor: &Processor, message: &Message) -> bool {
+        let bid = self.bid(processor, message);
+        bid.look = false;
         // It has begun: there is nothing to be said about running it alone.
-        self.bid.alone = true;
-        let mut patience = Patience::new(&self.processor.interrupt);
+        bid.alone = true;
+        let mut patience = Patience::new(&processor.interrupt);
         loop {
-            match self.ask().await {
+            match self.ask(processor, message).await {
                 Ok(Some(ClaimAnswer::Run(claim))) => {
                     self.hold(claim);
                     return true;
@@ -269,16 +263,29 @@ impl<'a> Standing<'a> {
         }
     }
 
+    /// Its run is over: other suspects may go on.
+    pub(super) fn make_room(&mut self) {
+        if let Some(known) = &mut self.dealings {
+            known.alone = None;
+        }
+    }
+
     /// Notes that what was decided has been carried out.
-    pub(super) async fn carried_out(&self, ended: bool, ttl: Duration) -> Result<(), crate::ResultError> {
-        match self.processor.app.results() {
-            Some(results) => results.carried_out(&self.bid, ended, ttl).await,
+    pub(super) async fn carried_out(
+        &mut self,
+        processor: &Processor,
+        message: &Message,
+        ended: bool,
+        ttl: Duration,
+    ) -> Result<(), ResultError> {
+        match processor.app.results() {
+            Some(results) => results.carried_out(self.bid(processor, message), ended, ttl).await,
             None => Ok(()),
         }
     }
 
-    pub(super) async fn give_back(self) {
-        let Some(claim) = self.claim else { return };
+    pub(super) async fn give_back(&mut self) {
+        let Some(claim) = self.dealings.as_mut().and_then(|known| known.claim.take()) else { return };
         if let Err(error) = claim.give_back().await {
             tracing::debug!(error = &error as &dyn std::error::Error, "the claim was not given back; its lease ends");
         }

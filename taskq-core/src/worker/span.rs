@@ -1,0 +1,65 @@
+//! What is logged of a run: its span, and one line about its end.
+
+use super::process::Rest;
+use crate::{
+    BoxFuture,
+    message::Message,
+    outcome::{Outcome, Verdict},
+    record::End,
+    trace::TraceContext,
+};
+use std::time::Duration;
+use tracing::{Instrument, Span};
+
+/// A run's span, if anybody listens: there may be tens of thousands of runs.
+#[derive(Default)]
+pub(super) struct RunTrace(Option<Box<Span>>);
+
+impl RunTrace {
+    pub(super) fn of(message: &Message, queue: &str) -> Self {
+        let span = tracing::info_span!(
+            "task",
+            task.id = %message.id,
+            task.name = %message.task,
+            queue,
+            attempt = message.attempt,
+            trace_id = message.traceparent.as_deref().and_then(TraceContext::parse).map(|trace| trace.trace_id()),
+        );
+        RunTrace((!span.is_disabled()).then(|| Box::new(span)))
+    }
+
+    pub(super) fn in_scope<R>(&self, body: impl FnOnce() -> R) -> R {
+        match &self.0 {
+            Some(span) => span.in_scope(body),
+            None => body(),
+        }
+    }
+
+    pub(super) fn span(&self) -> Span {
+        self.0.as_deref().cloned().unwrap_or_else(Span::none)
+    }
+
+    /// What is left to do, within it.
+    pub(super) fn around(self, rest: Rest) -> Rest {
+        match self.0 {
+            Some(span) => rest.map(|rest| -> BoxFuture<'static, ()> { Box::pin(rest.instrument(*span)) }),
+            None => rest,
+        }
+    }
+}
+
+/// One line per run, at the level that fits.
+pub(super) fn log(outcome: &Outcome, verdict: &Verdict, took: Duration) {
+    match verdict {
+        Verdict::Finish(End::Done(_)) => tracing::info!(?took, "task done"),
+        Verdict::Finish(crate::End::Discarded(failure)) => tracing::warn!(?took, error = %failure, "task discarded"),
+        Verdict::Retry { delay, failure } => {
+            tracing::warn!(?took, error = %failure, retry_in = ?delay, "task failed; it will run again");
+        }
+        Verdict::DeadLetter(failure) => tracing::error!(?took, error = %failure, "task failed for good"),
+        Verdict::GiveBack => tracing::info!(?took, "task interrupted; it is given back"),
+        Verdict::Finish(_) | Verdict::Wait { .. } | Verdict::Repeat(_) | Verdict::Forget => {
+            tracing::debug!(?took, ?outcome, "task ended")
+        }
+    }
+}

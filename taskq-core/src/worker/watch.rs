@@ -1,0 +1,156 @@
+//! What watches over a run that waits, and over what is carried out after it: whether another worker has it by now.
+
+use super::{
+    alarms::{Alarm, Alarms},
+    patience::Patience,
+    process::Processor,
+    standing::{Footing, Standing},
+};
+use crate::{BoxFuture, clock::after, error::ResultError, message::Message};
+use futures_util::FutureExt;
+use std::{
+    future::{pending, poll_fn},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+pub(super) struct Watch<'a> {
+    stage: Stage<'a>,
+    alarm: Alarm<'a>,
+}
+
+/// How it is known that a run is this worker's.
+enum Stage<'a> {
+    /// By its line, and because no copy of its message can be running so soon.
+    Trusted(&'a mut Standing),
+    /// By its line, and by its mark.
+    Marked(&'a mut Standing),
+    /// The store is asked, or told.
+    Asking(BoxFuture<'a, Stage<'a>>),
+    /// There is no store that could know better.
+    Unknowable,
+    Lost,
+}
+
+impl<'a> Watch<'a> {
+    pub(super) fn over(standing: &'a mut Standing, alarms: &'a Alarms) -> Self {
+        Watch { stage: Stage::Trusted(standing), alarm: Alarm::of(alarms) }
+    }
+
+    /// Ready when another worker has the run. If not, the task is woken when there is something to see, and `at` that time.
+    pub(super) fn poll_lost(
+        &mut self,
+        processor: &Arc<Processor>,
+        message: &Arc<Message>,
+        at: Instant,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        loop {
+            // First, so that nothing is missed that happens from now on.
+            self.alarm.set(self.next_look().map_or(at, |next| next.min(at)), cx.waker());
+            let ask = |standing| Stage::Asking(Box::pin(ask(standing, processor.clone(), message.clone())));
+            match std::mem::replace(&mut self.stage, Stage::Lost).advance(ask, cx) {
+                Ok(changed) => self.stage = changed,
+                Err(Stage::Lost) => return Poll::Ready(()),
+                Err(unchanged) => {
+                    self.stage = unchanged;
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    fn next_look(&self) -> Option<Instant> {
+        match &self.stage {
+            Stage::Trusted(standing) => Some(standing.footing.trusted_until()),
+            _ => None,
+        }
+    }
+}
+
+impl<'a> Stage<'a> {
+    /// The next stage, or the same as an error.
+    fn advance(self, ask: impl FnOnce(&'a mut Standing) -> Stage<'a>, cx: &mut Context<'_>) -> Result<Self, Self> {
+        match self {
+            Stage::Trusted(standing) if needs_the_store(standing) || !standing.footing.is_fresh() => Ok(ask(standing)),
+            Stage::Marked(standing) if needs_the_store(standing) => Ok(ask(standing)),
+            Stage::Asking(mut asking) => match asking.poll_unpin(cx) {
+                Poll::Ready(stage) => Ok(stage),
+                Poll::Pending => Err(Stage::Asking(asking)),
+            },
+            stage => Err(stage),
+        }
+    }
+}
+
+/// Whether the line is not enough.
+fn needs_the_store(standing: &Standing) -> bool {
+    standing.is_claimed() || standing.footing.is_cut()
+}
+
+/// Has a run that goes on be found by those who have a copy of its message, or, when its line is cut, be claimed.
+async fn ask<'a>(standing: &'a mut Standing, processor: Arc<Processor>, message: Arc<Message>) -> Stage<'a> {
+    if !standing.is_claimed() {
+        let footing = standing.footing.clone();
+        tokio::select! {
+            biased;
+            () = cut(&footing) => {}
+            () = be_found(standing, &processor, &message) => return Stage::Marked(standing),
+        }
+        // Most are asked about no further than this, and have no room for it.
+        if !Box::pin(standing.claim_now(&processor, &message)).await {
+            return Stage::Lost;
+        }
+    }
+    match standing.claim() {
+        Some(claim) => {
+            claim.lost().await;
+            Stage::Lost
+        }
+        None => Stage::Unknowable,
+    }
+}
+
+/// Marks the run.
+async fn be_found(standing: &mut Standing, processor: &Processor, message: &Message) {
+    if let Err(error) = standing.leave_mark(processor, message).await {
+        // Tens of thousands may be marked at a time, and have no room for this.
+        Box::pin(be_found_at_length(standing, processor, message, error)).await;
+    }
+}
+
+async fn be_found_at_length(
+    standing: &mut Standing,
+    processor: &Processor,
+    message: &Message,
+    mut error: Box<ResultError>,
+) {
+    let mut patience = Patience::new(&processor.interrupt);
+    loop {
+        tracing::debug!(error = &*error as &dyn std::error::Error, "the run is not marked yet");
+        if !patience.pause().await {
+            pending().await
+        }
+        match standing.leave_mark(processor, message).await {
+            Ok(()) => return,
+            Err(again) => error = again,
+        }
+    }
+}
+
+/// Resolves when the line is cut. Whoever is watched over is woken then.
+async fn cut(footing: &Footing) {
+    poll_fn(|_| if footing.is_cut() { Poll::Ready(()) } else { Poll::Pending }).await;
+}
+
+impl Standing {
+    /// Resolves when another worker has the run, which must then end here. Cancel safe: what was asked for and not heard
+    /// is asked for again.
+    pub(super) async fn lost(&mut self, processor: &Arc<Processor>, message: &Arc<Message>) {
+        let never = after(Instant::now(), Duration::MAX);
+        let mut watch = Watch::over(self, &processor.alarms);
+        poll_fn(|cx| watch.poll_lost(processor, message, never, cx)).await;
+    }
+}
