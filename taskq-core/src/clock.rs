@@ -48,7 +48,7 @@ impl UnixMillis {
 }
 
 impl UnixMillis {
-    /// The last whole millisecond of what had passed then.
+    /// So much earlier, in whole milliseconds.
     pub(crate) fn before(self, span: Duration) -> UnixMillis {
         UnixMillis(self.0.saturating_sub(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)))
     }

@@ -29,7 +29,7 @@ struct Inner {
 
 /// Somebody who has to know when a line is cut.
 pub(crate) trait Watcher: Send + Sync {
-    /// Called once, on the thread of whoever cuts it. Must not block.
+    /// Called on the thread of whoever cuts it. Must not block.
     fn line_is_cut(&self);
 }
 
@@ -69,10 +69,10 @@ impl Line {
         self.0.is_cut.load(Ordering::Acquire)
     }
 
-    /// Tells `watcher` when it is cut. Nothing is told of a line that was cut before.
+    /// Tells `watcher`, once, when it is cut. Nothing is told of a line that was cut before.
     pub(crate) fn watch(&self, watcher: Weak<dyn Watcher>) {
         let mut watchers = self.watchers();
-        watchers.retain(|watcher| watcher.strong_count() > 0);
+        watchers.retain(|known| known.strong_count() > 0 && !known.ptr_eq(&watcher));
         watchers.push(watcher);
     }
 
@@ -89,5 +89,35 @@ impl Line {
 impl fmt::Debug for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Line").field("is_cut", &self.is_cut()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicUsize;
+
+    #[derive(Default)]
+    struct Told(AtomicUsize);
+
+    impl Watcher for Told {
+        fn line_is_cut(&self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn who_watches_twice_is_told_once_and_who_is_gone_is_forgotten() {
+        let (line, told) = (Line::new(), Arc::new(Told::default()));
+        let watcher = || -> Arc<dyn Watcher> { told.clone() };
+        for _ in 0..3 {
+            let gone: Arc<dyn Watcher> = Arc::new(Told::default());
+            line.watch(Arc::downgrade(&gone));
+            line.watch(Arc::downgrade(&watcher()));
+        }
+        assert!(line.watchers().len() <= 2);
+        line.cut();
+        line.cut();
+        assert_eq!(told.0.load(Ordering::Relaxed), 1);
     }
 }

@@ -62,6 +62,10 @@ impl Case<'_> {
 
     /// Whether a run that was admitted may begin after what it has waited for since. If not, its message is to come again.
     pub(super) async fn may_begin(&mut self) -> bool {
+        // What is to follow is found out when it comes again.
+        if out_of_time(self.message).is_some() {
+            return false;
+        }
         // It does not wait for the end of that: it holds what the one that runs alone may need.
         if !self.standing.is_alone() && self.processor.quarantine.is_on() {
             return false;
@@ -169,6 +173,7 @@ impl Processor {
 
     async fn in_time<T>(&self, by: Instant, waiting: impl Future<Output = T>) -> Result<T, Refusal> {
         tokio::select! {
+            biased;
             waited = waiting => Ok(waited),
             () = tokio::time::sleep_until(by) => Err(Refusal::NoTurn),
             () = self.interrupt.cancelled() => Err(Refusal::NoTurn),

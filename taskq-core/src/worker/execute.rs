@@ -15,11 +15,13 @@ use crate::{
 };
 use futures_util::FutureExt;
 use std::{
+    future::poll_fn,
+    pin::pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::time::timeout;
+use tokio::{task::unconstrained, time::sleep};
 
 /// One run's body. It is made, polled and dropped as the task that it belongs to, since all of that is code of the user.
 pub(super) struct Body {
@@ -101,10 +103,17 @@ async fn within_middleware(processor: Arc<Processor>, def: Arc<TaskDef>, ctx: Ta
 
 /// The handler's outcome, within its own limit.
 async fn handle(body: BoxFuture<'static, Outcome>, ctx: TaskContext, limit: Duration) -> Outcome {
-    match timeout(bounded(limit), panic::catch_async(body)).await {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(panic)) => Outcome::Panicked(panic),
-        Err(_) => {
+    let mut body = panic::catch_async(body);
+    // The timer is looked at even if the body leaves nothing of the turn that its runtime gave it.
+    let mut over = pin!(unconstrained(sleep(bounded(limit))));
+    let ended = poll_fn(|cx| match body.poll_unpin(cx) {
+        Poll::Ready(ended) => Poll::Ready(Some(ended)),
+        Poll::Pending => over.as_mut().poll(cx).map(|()| None),
+    });
+    match ended.await {
+        Some(Ok(outcome)) => outcome,
+        Some(Err(panic)) => Outcome::Panicked(panic),
+        None => {
             ctx.cancel();
             Outcome::TimedOut(limit)
         }

@@ -1,10 +1,11 @@
 //! The worker: receive, execute, decide, settle.
 //!
 //! ```text
-//! receive ──Delivery──> admit ──> execute ──Outcome──> decide ──Verdict──> settle ──Settlement──> broker
+//! receive ──Delivery──> arrival, admit ──> run, execute ──Outcome──> decide ──Verdict──> settle ──Settlement──> broker
 //! ```
 //!
-//! Deciding is pure (`retry`); of these stages only `admit` asks the result store, and only `settle` writes.
+//! Deciding is pure (`retry`). Of these stages `admit` asks the result store before a run begins, `watch` while it goes on; only
+//! `settle` writes what comes of it.
 
 mod admit;
 mod alarms;

@@ -1,7 +1,7 @@
 //! One run, from its beginning to its verdict.
 
 use super::{
-    admit::Case,
+    admit::{Case, out_of_time},
     arrival::Arrival,
     execute::Body,
     process::{Next, Processor, Rest, RunSpan, Source},
@@ -34,16 +34,17 @@ use tracing::Instrument;
 ///
 /// There may be tens of thousands of these: what few come to is boxed when they do.
 pub(super) struct Run {
-    of: Of,
+    // In the order in which they end where a runtime ends: the delivery goes back when nothing of its run is left.
+    body: Body,
     standing: Standing,
     seat: Seat,
     slot: Slot,
-    body: Body,
+    of: Setting,
     began: Option<Instant>,
 }
 
 /// What a run is of, and where it runs.
-struct Of {
+struct Setting {
     processor: Arc<Processor>,
     source: Arc<Source>,
     def: Arc<TaskDef>,
@@ -54,7 +55,7 @@ impl Run {
     /// `slot` is that of a plain `fn`.
     pub(super) fn new(arrival: Arrival, def: Arc<TaskDef>, slot: Option<OwnedSemaphorePermit>) -> Self {
         let Arrival { processor, source, message, standing, seat, slot: room, trace, .. } = arrival;
-        let of = Of { processor, source, def, trace };
+        let of = Setting { processor, source, def, trace };
         let ctx = TaskContext::new(of.processor.app.clone(), message, of.source.queue.clone(), slot);
         Run { of, standing, seat, slot: room, body: Body::new(ctx), began: None }
     }
@@ -62,7 +63,7 @@ impl Run {
     /// Begins it here and now, right after it was admitted. What does not end at that is to go on.
     pub(super) fn begin(mut self, cx: &mut Context<'_>) -> Next {
         self.note_beginning();
-        let Run { of: Of { processor, def, trace, .. }, body, .. } = &mut self;
+        let Run { of: Setting { processor, def, trace, .. }, body, .. } = &mut self;
         match trace.in_scope(|| body.poll(processor, def, cx)) {
             Poll::Ready(outcome) => self.end(outcome).into(),
             Poll::Pending => Next::Run(self),
@@ -89,12 +90,13 @@ impl Run {
 
     /// Whether nothing can have happened, since it was admitted, that speaks against it.
     fn is_beyond_question(&self) -> bool {
-        self.standing.is_trusted() && !self.of.processor.quarantine.is_on()
+        let is_in_time = out_of_time(self.body.message()).is_none();
+        is_in_time && self.standing.is_trusted() && !self.of.processor.quarantine.is_on()
     }
 
     /// Asks about one that has waited for its turn too long.
     async fn may_begin_late(&mut self) -> bool {
-        let Run { of: Of { processor, source, def, trace }, standing, slot, body, .. } = self;
+        let Run { of: Setting { processor, source, def, trace }, standing, slot, body, .. } = self;
         let mut case = Case { processor, source, message: body.message(), config: &def.config, standing, slot };
         case.may_begin().instrument(trace.span()).await
     }
@@ -106,7 +108,7 @@ impl Run {
     }
 
     fn note_beginning(&mut self) -> Instant {
-        let Of { processor, source, def, trace } = &self.of;
+        let Setting { processor, source, def, trace } = &self.of;
         if def.config.ack == Ack::OnReceive {
             self.seat.ack_first();
         }
@@ -153,7 +155,7 @@ impl Run {
 
     fn settle(mut self, verdict: Verdict, span: RunSpan) -> Rest {
         self.slot.release();
-        let Run { of: Of { processor, source, def, .. }, mut standing, seat, body, .. } = self;
+        let Run { of: Setting { processor, source, def, .. }, mut standing, seat, body, .. } = self;
         let message = body.message().clone();
         drop(body);
         let settling = Settling::new(processor, source, Subject::Task(message.clone(), Some(def)), seat, span);
@@ -173,10 +175,26 @@ impl Run {
 
 /// A run that has not ended at once, and what watches over it.
 struct Waiting<'a> {
-    of: &'a Of,
+    of: &'a Setting,
     body: &'a mut Body,
     began: Instant,
     watch: Watch<'a>,
+}
+
+impl Waiting<'_> {
+    /// `None` while the run may go on. If it was stopped by the result store's panic, that is how it ended: it would run again at
+    /// once, and without end.
+    fn stopped(&mut self, cx: &mut Context<'_>) -> Option<Outcome> {
+        let Waiting { of: Setting { processor, def, .. }, body, began, watch } = self;
+        let limit = processor.limit_of(def);
+        let end = after(*began, limit);
+        let watched = panic::catch(|| watch.poll_lost(processor, body.message(), end, cx).is_ready());
+        match watched {
+            _ if Instant::now() >= end => Some(Outcome::TimedOut(limit)),
+            Err(panic) => Some(Outcome::Panicked(panic)),
+            Ok(is_lost) => (is_lost || processor.interrupt.is_cancelled()).then_some(Outcome::Interrupted),
+        }
+    }
 }
 
 /// The run's outcome, unless it takes too long, the worker must end, or another one has the run.
@@ -184,21 +202,11 @@ impl Future for Waiting<'_> {
     type Output = Outcome;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
-        let Waiting { of, body, began, watch } = &mut *self;
-        let Of { processor, def, trace, .. } = of;
-        trace.in_scope(|| {
+        let Setting { processor, def, trace, .. } = self.of;
+        trace.in_scope(|| match self.body.poll(processor, def, cx) {
             // A run that is done has ended, whatever else happened at that moment.
-            if let Poll::Ready(outcome) = body.poll(processor, def, cx) {
-                return Poll::Ready(outcome);
-            }
-            let limit = processor.limit_of(def);
-            let end = after(*began, limit);
-            let is_lost = watch.poll_lost(processor, body.message(), end, cx).is_ready();
-            match () {
-                () if Instant::now() >= end => Poll::Ready(Outcome::TimedOut(limit)),
-                () if is_lost || processor.interrupt.is_cancelled() => Poll::Ready(Outcome::Interrupted),
-                () => Poll::Pending,
-            }
+            Poll::Ready(outcome) => Poll::Ready(outcome),
+            Poll::Pending => self.stopped(cx).map_or(Poll::Pending, Poll::Ready),
         })
     }
 }

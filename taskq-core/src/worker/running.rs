@@ -75,7 +75,7 @@ pub(super) struct Seat {
 enum Place {
     /// Those that join are kept where it is entered.
     Entered(Arc<Running>, OfRun),
-    /// Nothing joins; with those that had before.
+    /// Nothing joins any more; these had joined before.
     Aside(Vec<Unsettled>),
 }
 

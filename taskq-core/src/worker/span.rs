@@ -52,7 +52,7 @@ impl RunTrace {
 pub(super) fn log(outcome: &Outcome, verdict: &Verdict, took: Duration) {
     match verdict {
         Verdict::Finish(End::Done(_)) => tracing::info!(?took, "task done"),
-        Verdict::Finish(crate::End::Discarded(failure)) => tracing::warn!(?took, error = %failure, "task discarded"),
+        Verdict::Finish(End::Discarded(failure)) => tracing::warn!(?took, error = %failure, "task discarded"),
         Verdict::Retry { delay, failure } => {
             tracing::warn!(?took, error = %failure, retry_in = ?delay, "task failed; it will run again");
         }

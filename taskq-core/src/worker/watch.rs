@@ -14,7 +14,7 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::time::Instant;
+use tokio::{task::unconstrained, time::Instant};
 
 pub(super) struct Watch<'a> {
     stage: Stage<'a>,
@@ -39,7 +39,7 @@ impl<'a> Watch<'a> {
         Watch { stage: Stage::Trusted(standing), alarm: Alarm::of(alarms) }
     }
 
-    /// Ready when another worker has the run. If not, the task is woken when there is something to see, and `at` that time.
+    /// Ready when another worker has the run. If not, the task is woken when there is something to see, and at `at`.
     pub(super) fn poll_lost(
         &mut self,
         processor: &Arc<Processor>,
@@ -50,7 +50,9 @@ impl<'a> Watch<'a> {
         loop {
             // First, so that nothing is missed that happens from now on.
             self.alarm.set(self.next_look().map_or(at, |next| next.min(at)), cx.waker());
-            let ask = |standing| Stage::Asking(Box::pin(ask(standing, processor.clone(), message.clone())));
+            // Those who run may leave nothing of the turn that their runtime gave them.
+            let ask =
+                |standing| Stage::Asking(Box::pin(unconstrained(ask(standing, processor.clone(), message.clone()))));
             match std::mem::replace(&mut self.stage, Stage::Lost).advance(ask, cx) {
                 Ok(changed) => self.stage = changed,
                 Err(Stage::Lost) => return Poll::Ready(()),
