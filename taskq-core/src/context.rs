@@ -33,7 +33,8 @@ struct Inner {
     message: Arc<Message>,
     queue: Arc<str>,
     cancelled: AtomicBool,
-    blocking_slot: Mutex<Option<OwnedSemaphorePermit>>,
+    /// Of a plain `fn`, until it has begun.
+    blocking_slot: Option<Box<Mutex<Option<OwnedSemaphorePermit>>>>,
 }
 
 impl TaskContext {
@@ -43,7 +44,8 @@ impl TaskContext {
         queue: Arc<str>,
         blocking_slot: Option<OwnedSemaphorePermit>,
     ) -> Self {
-        let (cancelled, blocking_slot) = (AtomicBool::new(false), Mutex::new(blocking_slot));
+        let blocking_slot = blocking_slot.map(|slot| Box::new(Mutex::new(Some(slot))));
+        let cancelled = AtomicBool::new(false);
         TaskContext(Arc::new(Inner { app, message, queue, cancelled, blocking_slot }))
     }
 
@@ -314,7 +316,7 @@ impl TaskContext {
     }
 
     pub(crate) fn take_blocking_slot(&self) -> Option<OwnedSemaphorePermit> {
-        self.0.blocking_slot.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.0.blocking_slot.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 

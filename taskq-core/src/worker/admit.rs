@@ -39,7 +39,7 @@ impl Case<'_> {
         // First of all: a run that is under way elsewhere neither expires nor waits here.
         if doubt != Doubt::None || !self.standing.is_trusted() {
             self.permit(doubt).await?;
-            self.standing.looked_up();
+            self.standing.looked_up(self.processor, self.message);
         }
         let admitted = self.look_at_times(doubt).await;
         if admitted.is_err() {
@@ -78,7 +78,7 @@ impl Case<'_> {
             if self.permit(Doubt::None).await.is_err() {
                 return false;
             }
-            self.standing.looked_up();
+            self.standing.looked_up(self.processor, self.message);
         }
         self.standing.ground() == Ground::Firm
     }
@@ -105,7 +105,7 @@ impl Case<'_> {
                 Ok(None) => return self.look_up(doubt).await,
                 Ok(Some(ClaimAnswer::Run(claim))) => match self.standing.begin(&claim).await {
                     Ok(true) => {
-                        self.standing.hold(claim);
+                        self.standing.hold(claim, processor, message);
                         return Ok(());
                     }
                     // It is asked for again.
@@ -140,8 +140,8 @@ impl Case<'_> {
         };
         let turn = processor.in_time(self.standing.by(), alone).await?;
         let quarantine = || (silent + 1 >= SILENT_ENDS).then(|| processor.quarantine.begin());
-        self.standing.dealings().alone = turn.map(|turn| Alone { _turn: turn, _quarantine: quarantine() });
-        self.standing.bid(processor, self.message).alone = true;
+        let alone = turn.map(|turn| Alone { _turn: turn, _quarantine: quarantine() });
+        self.standing.run_alone(alone, processor, self.message);
         Ok(())
     }
 

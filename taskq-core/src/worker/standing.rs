@@ -84,26 +84,28 @@ pub(super) struct Standing {
 
 /// What the result store was asked about a run, or told of it.
 #[derive(Default)]
-pub(super) struct Dealings {
-    /// Made when it is first asked for: a run that is marked has none.
-    bid: Option<Box<Bid>>,
-    /// It was asked whether it may run, though its delivery was in no doubt: nobody had it.
-    is_looked_up: bool,
-    claim: Option<Claim>,
-    /// Of a run that needs no claim.
+struct Dealings {
+    /// Of a run that needs no claim. All that go on for long have one, and few anything else.
     mark: Option<Mark>,
-    /// Held by a suspect, so that no other one runs beside it.
-    pub(super) alone: Option<Alone>,
+    question: Option<Box<Question>>,
 }
 
-impl Dealings {
-    pub(super) fn bid(&mut self, processor: &Processor, message: &Message) -> &mut Bid {
-        self.bid.get_or_insert_with(|| {
-            let mut bid = Bid::new(RunId::of(message), format!("{}/{}", processor.name, TaskId::new()));
-            bid.check = message.check;
-            bid.original = !message.republished && !message.check;
-            Box::new(bid)
-        })
+/// What was asked about the right to run, and was answered.
+struct Question {
+    bid: Bid,
+    /// Its delivery was in no doubt: nobody had it.
+    is_looked_up: bool,
+    claim: Option<Claim>,
+    /// Held by a suspect, so that no other one runs beside it.
+    alone: Option<Alone>,
+}
+
+impl Question {
+    fn about(processor: &Processor, message: &Message) -> Self {
+        let mut bid = Bid::new(RunId::of(message), format!("{}/{}", processor.name, TaskId::new()));
+        bid.check = message.check;
+        bid.original = !message.republished && !message.check;
+        Question { bid, is_looked_up: false, claim: None, alone: None }
     }
 }
 
@@ -112,12 +114,28 @@ impl Standing {
         Standing { footing, dealings: None }
     }
 
-    pub(super) fn dealings(&mut self) -> &mut Dealings {
-        self.dealings.get_or_insert_default()
+    fn question(&mut self, processor: &Processor, message: &Message) -> &mut Question {
+        let dealings = self.dealings.get_or_insert_default();
+        dealings.question.get_or_insert_with(|| Box::new(Question::about(processor, message)))
+    }
+
+    fn asked(&self) -> Option<&Question> {
+        self.dealings.as_ref()?.question.as_deref()
+    }
+
+    fn asked_mut(&mut self) -> Option<&mut Question> {
+        self.dealings.as_mut()?.question.as_deref_mut()
     }
 
     pub(super) fn bid(&mut self, processor: &Processor, message: &Message) -> &mut Bid {
-        self.dealings().bid(processor, message)
+        &mut self.question(processor, message).bid
+    }
+
+    /// It runs as a suspect does, with no other one beside it.
+    pub(super) fn run_alone(&mut self, alone: Option<Alone>, processor: &Processor, message: &Message) {
+        let question = self.question(processor, message);
+        question.alone = alone;
+        question.bid.alone = true;
     }
 
     /// By then a delivery must have started.
@@ -140,8 +158,8 @@ impl Standing {
         if self.is_alone() { claim.begin().await } else { Ok(true) }
     }
 
-    pub(super) fn hold(&mut self, claim: Claim) {
-        self.dealings().claim = Some(claim);
+    pub(super) fn hold(&mut self, claim: Claim, processor: &Processor, message: &Message) {
+        self.question(processor, message).claim = Some(claim);
     }
 
     pub(super) fn has_footing(&self) -> bool {
@@ -154,7 +172,7 @@ impl Standing {
     }
 
     pub(super) fn claim(&self) -> Option<&Claim> {
-        self.dealings.as_ref()?.claim.as_ref()
+        self.asked()?.claim.as_ref()
     }
 
     pub(super) fn is_claimed(&self) -> bool {
@@ -163,14 +181,13 @@ impl Standing {
 
     /// Whether it is a suspect that runs with no other one beside it.
     pub(super) fn is_alone(&self) -> bool {
-        self.dealings.as_ref().is_some_and(|dealings| dealings.alone.is_some())
+        self.asked().is_some_and(|asked| asked.alone.is_some())
     }
 
     /// Whether the store knows nothing of this run.
     pub(super) fn is_plain(&self) -> bool {
-        self.dealings
-            .as_ref()
-            .is_none_or(|known| known.claim.is_none() && known.mark.is_none() && known.alone.is_none())
+        let is_marked = self.dealings.as_ref().is_some_and(|dealings| dealings.mark.is_some());
+        !(is_marked || self.is_claimed() || self.is_alone())
     }
 
     pub(super) fn into_footing(self) -> Footing {
@@ -178,12 +195,12 @@ impl Standing {
     }
 
     /// Nobody else has the run, as far as can be known without a claim.
-    pub(super) fn looked_up(&mut self) {
-        self.dealings().is_looked_up = true;
+    pub(super) fn looked_up(&mut self, processor: &Processor, message: &Message) {
+        self.question(processor, message).is_looked_up = true;
     }
 
     pub(super) fn is_looked_up(&self) -> bool {
-        self.dealings.as_ref().is_some_and(|known| known.is_looked_up)
+        self.asked().is_some_and(|asked| asked.is_looked_up)
     }
 
     /// What the right to begin without a claim rests on now.
@@ -202,8 +219,9 @@ impl Standing {
         message: &Message,
     ) -> Result<(), Box<ResultError>> {
         let Some(results) = processor.app.results() else { return Ok(()) };
-        if self.dealings().mark.is_none() {
-            self.dealings().mark = results.mark(&message.id).await?;
+        let dealings = self.dealings.get_or_insert_default();
+        if dealings.mark.is_none() {
+            dealings.mark = results.mark(&message.id).await?;
         }
         Ok(())
     }
@@ -245,7 +263,7 @@ impl Standing {
         loop {
             match self.ask(processor, message).await {
                 Ok(Some(ClaimAnswer::Run(claim))) => {
-                    self.hold(claim);
+                    self.hold(claim, processor, message);
                     return true;
                 }
                 Ok(None) => return true,
@@ -265,8 +283,8 @@ impl Standing {
 
     /// Its run is over: other suspects may go on.
     pub(super) fn make_room(&mut self) {
-        if let Some(known) = &mut self.dealings {
-            known.alone = None;
+        if let Some(asked) = self.asked_mut() {
+            asked.alone = None;
         }
     }
 
@@ -285,7 +303,7 @@ impl Standing {
     }
 
     pub(super) async fn give_back(&mut self) {
-        let Some(claim) = self.dealings.as_mut().and_then(|known| known.claim.take()) else { return };
+        let Some(claim) = self.asked_mut().and_then(|asked| asked.claim.take()) else { return };
         if let Err(error) = claim.give_back().await {
             tracing::debug!(error = &error as &dyn std::error::Error, "the claim was not given back; its lease ends");
         }
