@@ -1,8 +1,8 @@
 //! What `cargo xtask bench --micro` measures of this crate. Nothing is done here that is not done elsewhere.
 
 use crate::{
-    BoxError, BoxFuture, ContentType, Message, Middleware, Next, Outcome, TaskConfig, TaskContext, TaskDef, Verdict,
-    WorkerError, codec, registry, retry,
+    App, BoxError, BoxFuture, ContentType, Message, Middleware, Next, Outcome, TaskConfig, TaskContext, TaskDef,
+    Verdict, WorkerError, codec, registry, retry,
 };
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
@@ -39,13 +39,18 @@ impl Registry {
 
     /// The task of this name.
     pub fn get(&self, name: &str) -> Option<&TaskDef> {
-        self.0.get(name)
+        self.0.get(name).map(|def| &**def)
     }
 }
 
+/// What a run of this message is given.
+pub fn context(app: &App, message: Message) -> TaskContext {
+    TaskContext::new(app.clone(), Arc::new(message), "".into(), None)
+}
+
 /// The task itself: decode, run, encode.
-pub fn run(def: &TaskDef, ctx: &TaskContext, content_type: ContentType, body: Bytes) -> BoxFuture<'static, Outcome> {
-    (def.run)(ctx.clone(), content_type, body)
+pub fn run(def: &TaskDef, ctx: &TaskContext) -> BoxFuture<'static, Outcome> {
+    (def.run)(ctx.clone())
 }
 
 /// The onion around a handler.

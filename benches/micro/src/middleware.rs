@@ -4,7 +4,7 @@ use crate::sample::{ADD, message};
 use criterion::Criterion;
 use futures_util::FutureExt;
 use std::{hint::black_box, sync::Arc};
-use taskq_core::{__bench, BoxFuture, BrokerExt, InMemoryBroker, Message, Middleware, Next, Outcome, TaskContext};
+use taskq_core::{__bench, BoxFuture, BrokerExt, InMemoryBroker, Middleware, Next, Outcome, TaskContext};
 
 const LAYERS: [usize; 3] = [0, 1, 4];
 
@@ -22,26 +22,25 @@ impl Middleware for Look {
 }
 
 pub(crate) fn bench(criterion: &mut Criterion) {
-    let ctx = TaskContext::detached(&InMemoryBroker::new().into_app());
-    let message = message();
+    let ctx = __bench::context(&InMemoryBroker::new().into_app(), message());
     let mut group = criterion.benchmark_group("middleware");
     group.bench_function("the task alone: decode, run, encode", |bencher| {
-        bencher.iter(|| task(&ctx, &message).now_or_never());
+        bencher.iter(|| task(&ctx).now_or_never());
     });
     for layers in LAYERS {
         let middleware: Vec<Arc<dyn Middleware>> = (0..layers).map(|_| Arc::new(Look) as Arc<dyn Middleware>).collect();
         group.bench_function(format!("the task under {layers}"), |bencher| {
-            bencher.iter(|| run(black_box(&middleware), &ctx, &message));
+            bencher.iter(|| run(black_box(&middleware), &ctx));
         });
     }
     group.finish();
 }
 
-fn run(middleware: &[Arc<dyn Middleware>], ctx: &TaskContext, message: &Message) -> Option<Outcome> {
-    let handler = |ctx: &TaskContext| -> BoxFuture<'_, Outcome> { task(ctx, message) };
+fn run(middleware: &[Arc<dyn Middleware>], ctx: &TaskContext) -> Option<Outcome> {
+    let handler = |ctx: &TaskContext| -> BoxFuture<'_, Outcome> { task(ctx) };
     __bench::onion(middleware, &handler, ctx).now_or_never()
 }
 
-fn task(ctx: &TaskContext, message: &Message) -> BoxFuture<'static, Outcome> {
-    __bench::run(&ADD, ctx, message.content_type, message.body.clone())
+fn task(ctx: &TaskContext) -> BoxFuture<'static, Outcome> {
+    __bench::run(&ADD, ctx)
 }

@@ -215,7 +215,7 @@ impl Worker {
     /// # Errors
     /// Before anything is consumed: those of [`App::startup`], [`WorkerError::Invalid`] for an option that cannot be
     /// used, [`WorkerError::NoTasks`], [`WorkerError::MissingState`], and [`WorkerError::Broker`] for a queue that
-    /// cannot be consumed. [`BrokerError::Closed`] if the broker was closed under it; [`WorkerError::Abandoned`] if
+    /// cannot be consumed. [`BrokerError::Closed`](crate::BrokerError::Closed) if the broker was closed under it; [`WorkerError::Abandoned`] if
     /// tasks had to be interrupted.
     pub async fn run_until<F: Future>(self, stop: F) -> Result<(), WorkerError> {
         let stopping = CancellationToken::new();
