@@ -78,7 +78,7 @@ pub const UNKNOWN_TASK_ROUNDS: u32 = 5;
 /// running elsewhere, or may have run before; the lease bounds how long such a run waits after its worker was killed.
 pub const CLAIM_LEASE: Duration = Duration::from_secs(3);
 /// How long a first delivery is trusted to be the only one of its run, from when the broker may have sent it: one that
-/// starts later looks whether anybody has its run, and one that runs for longer marks it, so that a copy finds it.
+/// starts later looks whether anybody has its run, and one that runs for longer has marked it by then, so that a copy finds it.
 pub const TRUST: Duration = Duration::from_secs(3);
 /// How long a message that its publisher sent again after a lost confirm is put off: until its first copy, if there is
 /// one, has ended or has marked its run.

@@ -161,6 +161,11 @@ impl Case<'_> {
 }
 
 impl Processor {
+    /// Whether a run whose delivery is in no doubt may begin at this moment without anybody being asked.
+    pub(super) fn sees_nothing_against(&self, message: &Message, standing: &Standing) -> bool {
+        standing.is_trusted() && !self.quarantine.is_on() && out_of_time(message).is_none()
+    }
+
     /// Waits until a run may begin here.
     pub(super) async fn wait_out(&self, by: Instant) -> Result<(), Refusal> {
         self.in_time(by, self.quarantine.over()).await
@@ -190,7 +195,7 @@ async fn wait_for_store(error: &ResultError, patience: &mut Patience<'_>) -> Res
     if patience.pause().await { Ok(()) } else { Err(Refusal::NoTurn) }
 }
 
-pub(super) fn out_of_time(message: &Message) -> Option<Refusal> {
+fn out_of_time(message: &Message) -> Option<Refusal> {
     if message.expires.is_none() && message.eta.is_none() {
         return None;
     }

@@ -1,14 +1,14 @@
 //! A message of a task that has come, on its way to its run.
 
 use super::{
-    admit::{Case, out_of_time},
+    admit::Case,
     doubt::Doubt,
+    logging::RunTrace,
     process::{Next, Processor, Rest, Source},
     run::Run,
     running::Seat,
     settle::{Settling, Subject},
     slot::Slot,
-    span::RunTrace,
     standing::Standing,
 };
 use crate::{
@@ -84,10 +84,7 @@ impl Arrival {
     }
 
     fn is_beyond_question(&self) -> bool {
-        self.doubt == Doubt::None
-            && self.standing.is_trusted()
-            && !self.processor.quarantine.is_on()
-            && out_of_time(&self.message).is_none()
+        self.doubt == Doubt::None && self.processor.sees_nothing_against(&self.message, &self.standing)
     }
 
     fn case<'a>(&'a mut self, config: &'a TaskConfig) -> Case<'a> {

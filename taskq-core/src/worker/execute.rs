@@ -78,12 +78,15 @@ impl Drop for Body {
 impl Processor {
     /// How long one run's body may take.
     pub(super) fn limit_of(&self, def: &TaskDef) -> Duration {
-        let limit = def.config.timeout.unwrap_or(self.task_timeout);
         match self.app.middleware() {
-            [] => limit,
+            [] => self.handlers_limit(def),
             // A middleware may hang too.
-            _ => limit.saturating_add(MIDDLEWARE_GRACE),
+            _ => self.handlers_limit(def).saturating_add(MIDDLEWARE_GRACE),
         }
+    }
+
+    fn handlers_limit(&self, def: &TaskDef) -> Duration {
+        def.config.timeout.unwrap_or(self.task_timeout)
     }
 
     fn body(self: &Arc<Self>, def: &Arc<TaskDef>, ctx: &TaskContext) -> BoxFuture<'static, Outcome> {
@@ -95,7 +98,7 @@ impl Processor {
 }
 
 async fn within_middleware(processor: Arc<Processor>, def: Arc<TaskDef>, ctx: TaskContext) -> Outcome {
-    let limit = def.config.timeout.unwrap_or(processor.task_timeout);
+    let limit = processor.handlers_limit(&def);
     let handler =
         |ctx: &TaskContext| -> BoxFuture<'_, Outcome> { Box::pin(handle((def.run)(ctx.clone()), ctx.clone(), limit)) };
     Next::new(processor.app.middleware(), &handler).run(&ctx).await

@@ -16,6 +16,7 @@ mod durable;
 mod embedded;
 mod ending;
 mod execute;
+mod logging;
 #[cfg(feature = "worker-main")]
 #[doc(hidden)]
 pub mod main;
@@ -32,7 +33,6 @@ mod running;
 mod serve;
 mod settle;
 mod slot;
-mod span;
 mod standing;
 mod store;
 mod trust;

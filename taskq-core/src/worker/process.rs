@@ -6,11 +6,11 @@ use super::{
     begin::Ready,
     doubt::Doubt,
     ending::Endings,
+    logging::RunTrace,
     quarantine::Quarantine,
     run::Run,
     running::{Running, Seat},
     settle::{Settling, Subject},
-    span::RunTrace,
     standing::Standing,
     store::StoreWatch,
 };

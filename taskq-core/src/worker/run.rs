@@ -1,14 +1,14 @@
 //! One run, from its beginning to its verdict.
 
 use super::{
-    admit::{Case, out_of_time},
+    admit::Case,
     arrival::Arrival,
     execute::Body,
+    logging::{RunTrace, log},
     process::{Next, Processor, Rest, RunSpan, Source},
     running::Seat,
     settle::{Settling, Subject},
     slot::Slot,
-    span::{RunTrace, log},
     standing::Standing,
     watch::Watch,
 };
@@ -88,10 +88,9 @@ impl Run {
         }
     }
 
-    /// Whether nothing can have happened, since it was admitted, that speaks against it.
+    /// Whether nothing has happened, since it was admitted, that speaks against it.
     fn is_beyond_question(&self) -> bool {
-        let is_in_time = out_of_time(self.body.message()).is_none();
-        is_in_time && self.standing.is_trusted() && !self.of.processor.quarantine.is_on()
+        self.of.processor.sees_nothing_against(self.body.message(), &self.standing)
     }
 
     /// Asks about one that has waited for its turn too long.
