@@ -1,9 +1,10 @@
-//! Settling on one channel: settlements are taken over at once, and the server is told in batches by a task of its own.
+//! Settling on one channel: settlements are taken over at once, and the server is told in batches. Whoever fills a batch tells
+//! it, and a task of the channel's own tells what is left over.
 
 use super::ledger::{Batch, Ledger};
-use futures_util::future::try_join_all;
+use futures_util::FutureExt;
 use lapin::{
-    Channel,
+    Channel, Error,
     options::{BasicAckOptions, BasicNackOptions},
 };
 use std::{
@@ -21,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 /// How long a settlement waits for others to be told together with.
 const GATHER: Duration = Duration::from_millis(5);
 
-/// So many are told without waiting for more.
+/// So many are told at once.
 const BATCH: usize = 32;
 
 const REQUEUE: BasicNackOptions = BasicNackOptions { multiple: false, requeue: true };
@@ -38,12 +39,17 @@ pub(super) struct Acks {
     /// Cut when the server may have given what was delivered to others.
     line: Line,
     is_closing: AtomicBool,
+    /// Hands over to the connection.
+    tell: Box<Tell>,
     changed: Notify,
-    full: Notify,
+    /// What is left over is not to wait.
+    hurry: Notify,
 }
 
+type Tell = dyn Fn(Batch) -> Result<(), Error> + Send + Sync;
+
 impl Acks {
-    pub(super) fn new(prefetch: NonZeroU16) -> Acks {
+    pub(super) fn new(prefetch: NonZeroU16, tell: impl Fn(Batch) -> Result<(), Error> + Send + Sync + 'static) -> Acks {
         // With a small prefetch the next delivery waits for the ack of the last.
         let batch = usize::from(prefetch.get() / 4).clamp(1, BATCH);
         Acks {
@@ -53,8 +59,9 @@ impl Acks {
             lost: CancellationToken::new(),
             line: Line::new(),
             is_closing: AtomicBool::new(false),
+            tell: Box::new(tell),
             changed: Notify::new(),
-            full: Notify::new(),
+            hurry: Notify::new(),
         }
     }
 
@@ -100,13 +107,11 @@ impl Acks {
         self.retire();
         self.is_closing.store(true, Ordering::Release);
         self.changed.notify_one();
-        self.full.notify_one();
+        self.hurry.notify_one();
     }
 
-    /// Tells the server what there is to tell, until the channel dies or, once retired, all is settled.
-    ///
-    /// Nobody else tells: an ack of many that overtook a requeue among them would lose its message.
-    pub(super) async fn tell_all(&self, channel: &Channel) {
+    /// Tells the server what is left over, until the channel dies or, once retired, all is settled.
+    pub(super) async fn tell_the_rest(&self) {
         while !self.lost.is_cancelled() {
             let (untold, unsettled) = self.counts();
             if untold == 0 {
@@ -117,37 +122,42 @@ impl Acks {
                 self.changed.notified().await;
                 continue;
             }
-            if untold < self.batch && self.is_current() {
-                let _ = timeout(GATHER, self.full.notified()).await;
+            if self.is_current() {
+                let _ = timeout(GATHER, self.hurry.notified()).await;
             }
-            let batch = self.take();
-            if let Err(error) = tell(channel, batch).await {
-                tracing::debug!(%error, "settlements were lost with their channel; their messages come again");
-                self.die();
-            }
+            self.tell();
         }
     }
 
-    /// Whether something was delivered, all of it is settled, and the server was told.
-    pub(super) fn is_at_rest(&self) -> bool {
+    /// How much was delivered, if there was something, all of it is settled, and the server was told.
+    pub(super) fn at_rest(&self) -> Option<u64> {
         let ledger = self.ledger();
-        ledger.has_delivered() && ledger.untold() == 0 && ledger.unsettled() == 0
+        (ledger.delivered() > 0 && ledger.untold() == 0 && ledger.unsettled() == 0).then(|| ledger.delivered())
     }
 
     pub(super) fn settle(&self, tag: u64, settlement: Settlement) {
         let mut ledger = self.ledger();
         ledger.settle(tag, settlement);
-        let untold = ledger.untold();
-        drop(ledger);
-        if untold >= self.batch {
-            self.full.notify_one();
+        if ledger.untold() < self.batch {
+            self.changed.notify_one();
+        } else {
+            self.tell_of(ledger);
         }
-        self.changed.notify_one();
     }
 
-    /// What the server is to be told now.
-    pub(super) fn take(&self) -> Batch {
-        self.ledger().take(!self.is_current())
+    /// Tells the server what there is to tell.
+    pub(super) fn tell(&self) {
+        self.tell_of(self.ledger());
+    }
+
+    /// Under the lock: an ack of many that overtook a requeue among them would lose its message.
+    fn tell_of(&self, mut ledger: MutexGuard<'_, Ledger>) {
+        let told = (self.tell)(ledger.take(!self.is_current()));
+        drop(ledger);
+        if let Err(error) = told {
+            tracing::debug!(%error, "settlements were lost with their channel; their messages come again");
+            self.die();
+        }
     }
 
     fn counts(&self) -> (usize, u64) {
@@ -156,13 +166,23 @@ impl Acks {
     }
 }
 
-async fn tell(channel: &Channel, batch: Batch) -> Result<(), lapin::Error> {
-    try_join_all(batch.requeued.into_iter().map(|tag| channel.basic_nack(tag, REQUEUE))).await?;
-    if let Some(tag) = batch.acked_up_to {
-        channel.basic_ack(tag, BasicAckOptions { multiple: true }).await?;
+/// Hands `batch` over to the connection, in its order. What is not written when the connection ends comes again.
+pub(super) fn tell(channel: &Channel, batch: Batch) -> Result<(), Error> {
+    for tag in batch.requeued {
+        handed_over(channel.basic_nack(tag, REQUEUE))?;
     }
-    try_join_all(batch.acked.into_iter().map(|tag| channel.basic_ack(tag, BasicAckOptions::default()))).await?;
+    if let Some(tag) = batch.acked_up_to {
+        handed_over(channel.basic_ack(tag, BasicAckOptions { multiple: true }))?;
+    }
+    for tag in batch.acked {
+        handed_over(channel.basic_ack(tag, BasicAckOptions::default()))?;
+    }
     Ok(())
+}
+
+/// The frame is with the connection once this was polled, in the order of the calls. Nobody has to wake up when it is written.
+fn handed_over(telling: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+    telling.now_or_never().unwrap_or(Ok(()))
 }
 
 /// A planted bug: what was delivered on a channel that died is settled on the channel that was opened last.

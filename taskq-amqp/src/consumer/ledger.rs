@@ -42,8 +42,8 @@ impl Ledger {
         }
     }
 
-    pub(super) fn has_delivered(&self) -> bool {
-        self.delivered > 0
+    pub(super) fn delivered(&self) -> u64 {
+        self.delivered
     }
 
     /// Deliveries in somebody's hands.

@@ -14,19 +14,15 @@ const PERIOD: Duration = Duration::from_secs(10);
 
 pub(super) struct Quiet {
     periods: Interval,
-    was_at_rest: bool,
+    /// What had been delivered by the last look, if all of it was settled.
+    at_rest: Option<u64>,
 }
 
 impl Quiet {
     pub(super) fn new() -> Quiet {
         let mut periods = interval(PERIOD);
         periods.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Quiet { periods, was_at_rest: false }
-    }
-
-    /// Something was delivered.
-    pub(super) fn broken(&mut self) {
-        self.was_at_rest = false;
+        Quiet { periods, at_rest: None }
     }
 
     /// Resolves when nothing was delivered for a whole period in which all of the channel's deliveries were settled, and the
@@ -34,8 +30,8 @@ impl Quiet {
     pub(super) async fn lasts(&mut self, acks: &Acks) {
         loop {
             self.periods.tick().await;
-            let is_at_rest = acks.is_at_rest();
-            if std::mem::replace(&mut self.was_at_rest, is_at_rest) && is_at_rest {
+            let at_rest = acks.at_rest();
+            if std::mem::replace(&mut self.at_rest, at_rest) == at_rest && at_rest.is_some() {
                 return;
             }
         }
@@ -52,12 +48,12 @@ mod tests {
     const LONG: Duration = Duration::from_secs(600);
 
     fn acks() -> Acks {
-        Acks::new(NonZeroU16::MIN)
+        Acks::new(NonZeroU16::MAX, |_| Ok(()))
     }
 
     fn settle(acks: &Acks, tag: u64) {
         acks.settle(tag, Settlement::Ack);
-        acks.take();
+        acks.tell();
     }
 
     #[tokio::test(start_paused = true)]
@@ -72,7 +68,7 @@ mod tests {
         assert!(timeout(LONG, quiet.lasts(&acks)).await.is_err(), "a delivery is held");
         acks.settle(1, Settlement::Ack);
         assert!(timeout(LONG, quiet.lasts(&acks)).await.is_err(), "the server was not told");
-        acks.take();
+        acks.tell();
         assert!(timeout(PERIOD * 2, quiet.lasts(&acks)).await.is_ok());
     }
 
@@ -82,7 +78,6 @@ mod tests {
         for tag in 1..50 {
             acks.deliver();
             settle(&acks, tag);
-            quiet.broken();
             assert!(timeout(PERIOD - Duration::from_secs(1), quiet.lasts(&acks)).await.is_err(), "{tag} have come");
         }
         assert!(timeout(PERIOD * 2, quiet.lasts(&acks)).await.is_ok());

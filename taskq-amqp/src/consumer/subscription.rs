@@ -1,8 +1,9 @@
 //! Keeps one queue subscribed: over reconnects, closed channels, and queues that come and go.
 
 use super::{
-    Item, Source,
+    Source,
     epoch::{End, Epoch, Keep},
+    intake::{Feed, Intake},
 };
 use crate::{
     declared::Declared,
@@ -12,9 +13,9 @@ use crate::{
     strays::Strays,
     topology,
 };
-use std::{collections::VecDeque, num::NonZeroU16, sync::Arc, time::Duration};
+use std::{num::NonZeroU16, sync::Arc, time::Duration};
 use taskq_core::{BrokerError, Consumer};
-use tokio::{sync::mpsc, time::sleep};
+use tokio::time::sleep;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
@@ -46,12 +47,12 @@ pub(crate) async fn subscribe(
     let epoch = Epoch::begin(session.clone(), &queue, prefetch, keep.clone()).await;
     let epoch = epoch.map_err(|error| error::of_queue(&error, &queue, &session.address))?;
     subscriber.strays.look_for(&queue);
-    let (batches, taken) = mpsc::channel(prefetch.get().into());
+    let intake = Arc::<Intake>::default();
     let stop = CancellationToken::new();
     let subscription = Subscription {
         queue,
         prefetch,
-        batches,
+        feed: Feed(intake.clone()),
         stop: stop.clone(),
         // Not the subscription's: it would keep the runtime that it runs on.
         keep: Arc::downgrade(&keep),
@@ -60,13 +61,13 @@ pub(crate) async fn subscribe(
         subscriber: subscriber.clone(),
     };
     drop(subscriber.running.spawn(subscription.run(epoch)));
-    Ok(Consumer::new(Source { batches: taken, batch: VecDeque::new(), stop, _keep: keep }))
+    Ok(Consumer::new(Source { intake, stop, _keep: keep }))
 }
 
 struct Subscription {
     queue: String,
     prefetch: NonZeroU16,
-    batches: mpsc::Sender<Vec<Item>>,
+    feed: Feed,
     stop: CancellationToken,
     keep: std::sync::Weak<dyn Send + Sync>,
     /// The connection on which the queue was there, or was last declared: on the next one it may have to be again.
@@ -80,7 +81,7 @@ impl Subscription {
         let mut next = Some(first);
         while let Some(mut epoch) = next.take() {
             let closing = self.subscriber.closing.clone();
-            let end = closing.run_until_cancelled(epoch.deliver(&self.batches)).await;
+            let end = closing.run_until_cancelled(epoch.deliver(&self.feed, &self.stop)).await;
             match end {
                 None => return epoch.close().await,
                 Some(End::Stopped) => return self.retire(epoch, false).await,
