@@ -12,7 +12,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use taskq::{Backoff, BoxError, BoxFuture, Run, Task, TaskConfig, prelude::*};
+use taskq::{Backoff, BoxError, Run, Task, TaskConfig, prelude::*};
 
 /// The task.
 struct Resize;
@@ -35,14 +35,12 @@ impl Task for Resize {
 
 /// What a worker needs.
 impl Run for Resize {
-    fn run(ctx: TaskContext, args: ResizeArgs) -> BoxFuture<'static, Result<u64, BoxError>> {
-        Box::pin(async move {
-            println!("attempt {}: resizing {} to {}", ctx.attempt(), args.path, args.width);
-            if ctx.attempt() == 1 {
-                return Err("the disk is full".into());
-            }
-            Ok(args.width * args.width)
-        })
+    async fn run(ctx: TaskContext, args: ResizeArgs) -> Result<u64, BoxError> {
+        println!("attempt {}: resizing {} to {}", ctx.attempt(), args.path, args.width);
+        if ctx.attempt() == 1 {
+            return Err("the disk is full".into());
+        }
+        Ok(args.width * args.width)
     }
 }
 

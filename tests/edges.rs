@@ -9,7 +9,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 use support::Stage;
-use taskq::{BoxError, BoxFuture, KiqError, Run, Task, TaskConfig, TaskStatus, WorkerError, prelude::*};
+use taskq::{BoxError, KiqError, Run, Task, TaskConfig, TaskStatus, WorkerError, prelude::*};
 use taskq_faults::wait::eventually;
 
 const NAME_OF_300_BYTES: &str = match std::str::from_utf8(&[b'n'; 300]) {
@@ -35,8 +35,8 @@ macro_rules! named {
         }
 
         impl Run for $type {
-            fn run(_: TaskContext, args: u8) -> BoxFuture<'static, Result<u8, BoxError>> {
-                Box::pin(async move { Ok(args) })
+            async fn run(_: TaskContext, args: u8) -> Result<u8, BoxError> {
+                Ok(args)
             }
         }
     };

@@ -6,7 +6,7 @@ mod support;
 
 use std::time::Duration;
 use support::{Log, Stage};
-use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext, prelude::*};
+use taskq::{BoxError, Call, Run, Task, TaskConfig, TaskContext, prelude::*};
 use taskq_faults::wait::eventually;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -23,11 +23,9 @@ impl Task for Newest {
 }
 
 impl Run for Newest {
-    fn run(ctx: TaskContext, (): ()) -> BoxFuture<'static, Result<u32, BoxError>> {
-        Box::pin(async move {
-            ctx.state::<Log>().expect("a log").note("run");
-            Ok(ctx.attempt())
-        })
+    async fn run(ctx: TaskContext, (): ()) -> Result<u32, BoxError> {
+        ctx.state::<Log>().expect("a log").note("run");
+        Ok(ctx.attempt())
     }
 }
 

@@ -33,13 +33,14 @@ async fn explode() {
 
 #[task]
 async fn trace_of(ctx: TaskContext) -> (String, String) {
-    (ctx.message().traceparent.clone().unwrap_or_default(), ctx.message().root.to_string())
+    (ctx.message().traceparent.map(|trace| trace.to_string()).unwrap_or_default(), ctx.message().root.to_string())
 }
 
 #[task]
 async fn trace_of_child(ctx: TaskContext) -> ((String, String), (String, String)) {
     let handle = trace_of.kiq().await.unwrap();
-    let own = (ctx.message().traceparent.clone().unwrap_or_default(), ctx.message().root.to_string());
+    let own =
+        (ctx.message().traceparent.map(|trace| trace.to_string()).unwrap_or_default(), ctx.message().root.to_string());
     (own, handle.wait_result().await.unwrap().into_value().unwrap())
 }
 

@@ -12,8 +12,8 @@ use lapin::{
 };
 use std::{borrow::Cow, collections::BTreeMap};
 use taskq_core::{
-    BrokerError, Content, ContentType, Epitaph, FailureKind, Foreign, Message, TaskFailure, TaskId, UnixMillis,
-    defaults::MAX_LABELS, wire,
+    BrokerError, Content, ContentType, Epitaph, FailureKind, Foreign, Message, TaskFailure, TaskId, TraceContext,
+    UnixMillis, defaults::MAX_LABELS, wire,
 };
 
 use value::{given, number_of, text_of};
@@ -106,8 +106,8 @@ fn of_message(
     headers.instant(wire::HEADER_ETA, message.eta);
     headers.instant(wire::HEADER_EXPIRES, message.expires);
     headers.instant(wire::HEADER_FIRST_FAILED, message.first_failed);
-    if let Some(traceparent) = &message.traceparent {
-        headers.text(wire::HEADER_TRACEPARENT, traceparent);
+    if let Some(traceparent) = message.traceparent {
+        headers.text(wire::HEADER_TRACEPARENT, &traceparent.to_string());
     }
     for (name, value) in &message.labels {
         headers.0.insert(short("the name of a label", name)?, AMQPValue::LongString(value.as_str().into()));
@@ -301,7 +301,7 @@ fn take_over(message: &mut Message, name: &str, value: &AMQPValue) -> Result<(),
         wire::HEADER_ETA => message.eta = Some(UnixMillis(number(name, value)?)),
         wire::HEADER_EXPIRES => message.expires = Some(UnixMillis(number(name, value)?)),
         wire::HEADER_FIRST_FAILED => message.first_failed = Some(UnixMillis(number(name, value)?)),
-        wire::HEADER_TRACEPARENT => message.traceparent = Some(text_of(value).into_owned()),
+        wire::HEADER_TRACEPARENT => message.traceparent = TraceContext::parse(&text_of(value)),
         name if name.starts_with(wire::PREFIX) || is_servers(name) => {}
         label => drop(message.labels.insert(label.to_owned(), text_of(value).into_owned())),
     }

@@ -4,7 +4,8 @@ use crate::{CaseResult, NotPassed};
 use bytes::Bytes;
 use std::{collections::BTreeSet, time::Duration};
 use taskq_core::{
-    Content, ContentType, Delivery, Epitaph, FailureKind, Message, Publish, QueueSpec, TaskFailure, TaskId, UnixMillis,
+    Content, ContentType, Delivery, Epitaph, FailureKind, Message, Publish, QueueSpec, TaskFailure, TaskId,
+    TraceContext, UnixMillis,
 };
 
 const TASK: &str = "conformance.task";
@@ -32,7 +33,7 @@ pub(crate) fn elaborate(content_type: ContentType) -> Message {
     message.first_failed = Some(UnixMillis(now.0 - 98_765));
     message.unknown = 4;
     message.root = TaskId::new();
-    message.traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into());
+    message.traceparent = TraceContext::parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
     message.labels = [("tenant", "acme"), ("größe", "ünï ✓"), ("empty", ""), ("n", "42")]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();

@@ -8,8 +8,8 @@ use std::sync::{
 };
 use taskq_conformance::{FlakyBroker, Harness, Step, broker_suite};
 use taskq_core::{
-    BoxError, BoxFuture, Broker, BrokerError, BrokerExt, Call, Consumer, ContentType, InMemoryBroker, Message, Publish,
-    QueueSpec, Run, Task, TaskConfig, TaskContext, TaskId,
+    BoxError, Broker, BrokerError, BrokerExt, Call, Consumer, ContentType, InMemoryBroker, Message, Publish, QueueSpec,
+    Run, Task, TaskConfig, TaskContext, TaskId,
 };
 
 /// Without faults it is the broker that it wraps.
@@ -104,11 +104,9 @@ impl Task for FailsOnce {
 }
 
 impl Run for FailsOnce {
-    fn run(ctx: TaskContext, (): ()) -> BoxFuture<'static, Result<u32, BoxError>> {
-        Box::pin(async move {
-            let runs = ctx.state::<AtomicU32>()?.fetch_add(1, Ordering::SeqCst) + 1;
-            if runs == 1 { Err("once".into()) } else { Ok(runs) }
-        })
+    async fn run(ctx: TaskContext, (): ()) -> Result<u32, BoxError> {
+        let runs = ctx.state::<AtomicU32>()?.fetch_add(1, Ordering::SeqCst) + 1;
+        if runs == 1 { Err("once".into()) } else { Ok(runs) }
     }
 }
 

@@ -30,7 +30,7 @@ macro_rules! arity {
                 /// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig};
                 /// # struct Count;
                 /// # impl Task for Count { type Args = Vec<u8>; type Output = usize; type Returns = usize; const NAME: &'static str = "count"; const CONFIG: TaskConfig = TaskConfig::new(); }
-                /// # impl Run for Count { fn run(_: TaskContext, args: Vec<u8>) -> BoxFuture<'static, Result<usize, BoxError>> { Box::pin(async move { Ok(args.len()) }) } }
+                /// # impl Run for Count { async fn run(_: TaskContext, args: Vec<u8>) -> Result<usize, BoxError> { Ok(args.len()) } }
                 #[doc = concat!("# fn count(", stringify!($($arg: u8),*), ") -> Call<Count> { Call::new(vec![", stringify!($($arg),*), "]) }", $(" let ", stringify!($arg), " = 7;",)*)]
                 /// let app = InMemoryBroker::new().register::<Count>();
                 #[doc = concat!("let handle = count.kiq(", stringify!($($arg),*), ").label(\"tenant\", \"acme\").on(&app).await?;")]

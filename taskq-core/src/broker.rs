@@ -316,7 +316,7 @@ impl QueueInfo {
 /// # use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
 /// # struct Ping;
 /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
-/// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+/// # impl Run for Ping { async fn run(ctx: TaskContext, _: ()) -> Result<u32, BoxError> { Ok(ctx.attempt()) } }
 /// # fn ping() -> Call<Ping> { Call::new(()) }
 /// # let broker = Arc::new(Counted { inner: InMemoryBroker::new(), taken: AtomicU64::new(0) });
 /// # let app = broker.clone().register::<Ping>();

@@ -24,7 +24,7 @@ use std::{
 /// # use taskq::{BoxError, BoxFuture, Direct, Run, Task, TaskConfig};
 /// # struct Add;
 /// # impl Task for Add { type Args = (i64, i64); type Output = i64; type Returns = i64; const NAME: &'static str = "add"; const CONFIG: TaskConfig = TaskConfig::new(); }
-/// # impl Run for Add { fn run(_: TaskContext, (a, b): (i64, i64)) -> BoxFuture<'static, Result<i64, BoxError>> { Box::pin(async move { Ok(a + b) }) } }
+/// # impl Run for Add { async fn run(_: TaskContext, (a, b): (i64, i64)) -> Result<i64, BoxError> { Ok(a + b) } }
 /// # impl Direct for Add { fn run_direct((a, b): (i64, i64)) -> BoxFuture<'static, i64> { Box::pin(async move { a + b }) } }
 /// # fn add(a: i64, b: i64) -> Call<Add> { Call::new((a, b)) }
 /// let here: i64 = add(1, 2).await; // a plain call, without a broker
@@ -84,7 +84,7 @@ impl<T: Task> Call<T> {
     /// # use taskq::{BoxError, BoxFuture, Direct, Run, Task, TaskConfig};
     /// # struct Add;
     /// # impl Task for Add { type Args = (i64, i64); type Output = i64; type Returns = i64; const NAME: &'static str = "add"; const CONFIG: TaskConfig = TaskConfig::new(); }
-    /// # impl Run for Add { fn run(_: TaskContext, (a, b): (i64, i64)) -> BoxFuture<'static, Result<i64, BoxError>> { Box::pin(async move { Ok(a + b) }) } }
+    /// # impl Run for Add { async fn run(_: TaskContext, (a, b): (i64, i64)) -> Result<i64, BoxError> { Ok(a + b) } }
     /// # impl Direct for Add { fn run_direct((a, b): (i64, i64)) -> BoxFuture<'static, i64> { Box::pin(async move { a + b }) } }
     /// # fn add(a: i64, b: i64) -> Call<Add> { Call::new((a, b)) }
     /// let app = InMemoryBroker::new().register::<Add>();
@@ -135,7 +135,7 @@ impl<T: Task> fmt::Debug for Call<T> {
 /// # use taskq::{BoxError, BoxFuture, Direct, Run, TaskConfig};
 /// # struct Add;
 /// # impl Task for Add { type Args = (i64, i64); type Output = i64; type Returns = i64; const NAME: &'static str = "add"; const CONFIG: TaskConfig = TaskConfig::new(); }
-/// # impl Run for Add { fn run(_: TaskContext, (a, b): (i64, i64)) -> BoxFuture<'static, Result<i64, BoxError>> { Box::pin(async move { Ok(a + b) }) } }
+/// # impl Run for Add { async fn run(_: TaskContext, (a, b): (i64, i64)) -> Result<i64, BoxError> { Ok(a + b) } }
 /// # impl Direct for Add { fn run_direct((a, b): (i64, i64)) -> BoxFuture<'static, i64> { Box::pin(async move { a + b }) } }
 /// # fn add(a: i64, b: i64) -> Call<Add> { Call::new((a, b)) }
 /// /// Sends whatever it is given under the tenant's label.
@@ -163,7 +163,7 @@ pub trait IntoKiq {
     /// # use taskq::{BoxError, BoxFuture, Direct, Run, Task, TaskConfig};
     /// # struct Add;
     /// # impl Task for Add { type Args = (i64, i64); type Output = i64; type Returns = i64; const NAME: &'static str = "add"; const CONFIG: TaskConfig = TaskConfig::new(); }
-    /// # impl Run for Add { fn run(_: TaskContext, (a, b): (i64, i64)) -> BoxFuture<'static, Result<i64, BoxError>> { Box::pin(async move { Ok(a + b) }) } }
+    /// # impl Run for Add { async fn run(_: TaskContext, (a, b): (i64, i64)) -> Result<i64, BoxError> { Ok(a + b) } }
     /// # impl Direct for Add { fn run_direct((a, b): (i64, i64)) -> BoxFuture<'static, i64> { Box::pin(async move { a + b }) } }
     /// # fn add(a: i64, b: i64) -> Call<Add> { Call::new((a, b)) }
     /// let app = InMemoryBroker::new().register::<Add>();

@@ -80,10 +80,10 @@ impl TaskContext {
     ///     let letters = ctx.app().dead_letters(ctx.queue()).count().await?;
     ///     Ok(format!("{letters} dead letters in {}", ctx.queue()))
     /// }
-    /// # use taskq::{BoxFuture, Run, Task, TaskConfig};
+    /// # use taskq::{Run, Task, TaskConfig};
     /// # struct Work;
     /// # impl Task for Work { type Args = (); type Output = String; type Returns = String; const NAME: &'static str = "work"; const CONFIG: TaskConfig = TaskConfig::new(); }
-    /// # impl Run for Work { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(work(ctx)) } }
+    /// # impl Run for Work { async fn run(ctx: TaskContext, _: ()) -> Result<String, BoxError> { work(ctx).await } }
     /// # let app = InMemoryBroker::new().register::<Work>();
     /// # let handle = Call::<Work>::new(()).kiq().on(&app).await?;
     /// # assert_eq!(handle.wait_result().await?.into_value()?, "0 dead letters in taskq");
@@ -103,10 +103,10 @@ impl TaskContext {
     ///     // The same at every attempt: the other side can tell a repetition by it.
     ///     Ok(format!("Idempotency-Key: {}", ctx.task_id()))
     /// }
-    /// # use taskq::{BoxFuture, Run, Task, TaskConfig};
+    /// # use taskq::{Run, Task, TaskConfig};
     /// # struct Work;
     /// # impl Task for Work { type Args = (); type Output = String; type Returns = String; const NAME: &'static str = "work"; const CONFIG: TaskConfig = TaskConfig::new(); }
-    /// # impl Run for Work { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(work(ctx)) } }
+    /// # impl Run for Work { async fn run(ctx: TaskContext, _: ()) -> Result<String, BoxError> { work(ctx).await } }
     /// # let app = InMemoryBroker::new().register::<Work>();
     /// # let handle = Call::<Work>::new(()).kiq().task_id("order-17").on(&app).await?;
     /// # assert_eq!(handle.wait_result().await?.into_value()?, "Idempotency-Key: order-17");
@@ -141,10 +141,10 @@ impl TaskContext {
     ///     let mirror = if ctx.attempt() == 1 { "a.example.org" } else { "b.example.org" };
     ///     Ok(format!("fetched from {mirror}"))
     /// }
-    /// # use taskq::{BoxFuture, Run, Task, TaskConfig};
+    /// # use taskq::{Run, Task, TaskConfig};
     /// # struct Work;
     /// # impl Task for Work { type Args = (); type Output = String; type Returns = String; const NAME: &'static str = "work"; const CONFIG: TaskConfig = TaskConfig::new(); }
-    /// # impl Run for Work { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(work(ctx)) } }
+    /// # impl Run for Work { async fn run(ctx: TaskContext, _: ()) -> Result<String, BoxError> { work(ctx).await } }
     /// # let app = InMemoryBroker::new().register::<Work>();
     /// # let handle = Call::<Work>::new(()).kiq().on(&app).await?;
     /// # assert_eq!(handle.wait_result().await?.into_value()?, "fetched from a.example.org");
@@ -166,10 +166,10 @@ impl TaskContext {
     ///         false => Err("the model is busy".into()),
     ///     }
     /// }
-    /// # use taskq::{Backoff, BoxFuture, Run, Task, TaskConfig};
+    /// # use taskq::{Backoff, Run, Task, TaskConfig};
     /// # struct Work;
     /// # impl Task for Work { type Args = (); type Output = String; type Returns = String; const NAME: &'static str = "work"; const CONFIG: TaskConfig = TaskConfig::new().retry(2).backoff(Backoff::list(&[])); }
-    /// # impl Run for Work { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(work(ctx)) } }
+    /// # impl Run for Work { async fn run(ctx: TaskContext, _: ()) -> Result<String, BoxError> { work(ctx).await } }
     /// # let app = InMemoryBroker::new().register::<Work>();
     /// let handle = Call::<Work>::new(()).kiq().on(&app).await?; // `Work` has `retry = 2`
     /// assert_eq!(handle.wait_result().await?.into_value()?, "a cheap answer, at attempt 3");
@@ -188,10 +188,10 @@ impl TaskContext {
     /// async fn work(ctx: TaskContext) -> Result<String, BoxError> {
     ///     Ok(format!("came by {}", ctx.queue()))
     /// }
-    /// # use taskq::{BoxFuture, Run, Task, TaskConfig};
+    /// # use taskq::{Run, Task, TaskConfig};
     /// # struct Work;
     /// # impl Task for Work { type Args = (); type Output = String; type Returns = String; const NAME: &'static str = "work"; const CONFIG: TaskConfig = TaskConfig::new(); }
-    /// # impl Run for Work { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(work(ctx)) } }
+    /// # impl Run for Work { async fn run(ctx: TaskContext, _: ()) -> Result<String, BoxError> { work(ctx).await } }
     /// # let app = InMemoryBroker::new().register::<Work>();
     /// # let app = app.with_queue(QueueSpec::new("urgent"));
     /// let handle = Call::<Work>::new(()).kiq().queue("urgent").on(&app).await?;
@@ -212,10 +212,10 @@ impl TaskContext {
     ///     let tenant = ctx.labels().get("tenant").ok_or_else(|| TaskError::permanent("no tenant"))?;
     ///     Ok(format!("for {tenant}"))
     /// }
-    /// # use taskq::{BoxFuture, Run, Task, TaskConfig};
+    /// # use taskq::{Run, Task, TaskConfig};
     /// # struct Work;
     /// # impl Task for Work { type Args = (); type Output = String; type Returns = String; const NAME: &'static str = "work"; const CONFIG: TaskConfig = TaskConfig::new(); }
-    /// # impl Run for Work { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(work(ctx)) } }
+    /// # impl Run for Work { async fn run(ctx: TaskContext, _: ()) -> Result<String, BoxError> { work(ctx).await } }
     /// # let app = InMemoryBroker::new().register::<Work>();
     /// let handle = Call::<Work>::new(()).kiq().label("tenant", "acme").on(&app).await?;
     /// assert_eq!(handle.wait_result().await?.into_value()?, "for acme");
@@ -235,10 +235,10 @@ impl TaskContext {
     ///     let waited = ctx.message().created.until(UnixMillis::now());
     ///     Ok(if waited.as_secs() < 60 { "fresh".into() } else { "stale".into() })
     /// }
-    /// # use taskq::{BoxFuture, Run, Task, TaskConfig};
+    /// # use taskq::{Run, Task, TaskConfig};
     /// # struct Work;
     /// # impl Task for Work { type Args = (); type Output = String; type Returns = String; const NAME: &'static str = "work"; const CONFIG: TaskConfig = TaskConfig::new(); }
-    /// # impl Run for Work { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(work(ctx)) } }
+    /// # impl Run for Work { async fn run(ctx: TaskContext, _: ()) -> Result<String, BoxError> { work(ctx).await } }
     /// # let app = InMemoryBroker::new().register::<Work>();
     /// # let handle = Call::<Work>::new(()).kiq().on(&app).await?;
     /// # assert_eq!(handle.wait_result().await?.into_value()?, "fresh");
@@ -266,10 +266,10 @@ impl TaskContext {
     ///     }
     ///     Ok(0)
     /// }
-    /// # use taskq::{BoxFuture, Run, Task, TaskConfig};
+    /// # use taskq::{Run, Task, TaskConfig};
     /// # struct Crunch;
     /// # impl Task for Crunch { type Args = (); type Output = u64; type Returns = u64; const NAME: &'static str = "crunch"; const CONFIG: TaskConfig = TaskConfig::new().blocking().timeout(Duration::from_millis(50)); }
-    /// # impl Run for Crunch { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u64, BoxError>> { Box::pin(async move { taskq::__private::blocking(ctx.clone(), move || crunch(&ctx)).await? }) } }
+    /// # impl Run for Crunch { async fn run(ctx: TaskContext, _: ()) -> Result<u64, BoxError> { taskq::__private::blocking(ctx.clone(), move || crunch(&ctx)).await? } }
     /// # let app = InMemoryBroker::new().register::<Crunch>();
     /// let handle = Call::<Crunch>::new(()).kiq().on(&app).await?; // `Crunch` has `timeout = "50ms"`
     /// let failure = handle.wait_result().await?.into_value().unwrap_err();
@@ -399,11 +399,11 @@ pub trait FromContext: Sized + Send {
     ///         state.get::<Smtp>().map(drop)
     ///     }
     /// }
-    /// # use taskq::{BoxFuture, Run, Task, TaskConfig};
+    /// # use taskq::{Run, Task, TaskConfig};
     /// # struct SendMail;
     /// # impl Task for SendMail { type Args = (); type Output = (); type Returns = (); const NAME: &'static str = "mail.send"; const CONFIG: TaskConfig = TaskConfig::new(); }
     /// # impl Run for SendMail {
-    /// #     fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<(), BoxError>> { Box::pin(async move { Mailer::from_context(&ctx).await.map(drop) }) }
+    /// #     async fn run(ctx: TaskContext, _: ()) -> Result<(), BoxError> { Mailer::from_context(&ctx).await.map(drop) }
     /// #     fn check(state: &StateMap) -> Result<(), BoxError> { Mailer::check(state) }
     /// # }
     /// // A worker whose app lacks it does not start:

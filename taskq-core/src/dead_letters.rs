@@ -27,10 +27,10 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> taskq::Result<()> {
 /// use taskq::{DeadLetter, FailureKind, prelude::*};
-/// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig};
+/// # use taskq::{BoxError, Run, Task, TaskConfig};
 /// # struct SendMail;
 /// # impl Task for SendMail { type Args = String; type Output = String; type Returns = String; const NAME: &'static str = "mail.send"; const CONFIG: TaskConfig = TaskConfig::new().queue("mail"); }
-/// # impl Run for SendMail { fn run(ctx: TaskContext, to: String) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(async move { if ctx.message().round == 0 { Err("smtp is down".into()) } else { Ok(to) } }) } }
+/// # impl Run for SendMail { async fn run(ctx: TaskContext, to: String) -> Result<String, BoxError> { if ctx.message().round == 0 { Err("smtp is down".into()) } else { Ok(to) } } }
 /// # fn send_mail(to: &str) -> Call<SendMail> { Call::new(to.to_owned()) }
 /// # let broker = InMemoryBroker::new();
 /// # let app = broker.clone().register::<SendMail>();
@@ -133,10 +133,10 @@ impl DeadLetters {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> taskq::Result<()> {
     /// use taskq::prelude::*;
-    /// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # use taskq::{BoxError, Run, Task, TaskConfig};
     /// # struct SendMail;
     /// # impl Task for SendMail { type Args = String; type Output = String; type Returns = String; const NAME: &'static str = "mail.send"; const CONFIG: TaskConfig = TaskConfig::new().queue("mail"); }
-    /// # impl Run for SendMail { fn run(ctx: TaskContext, to: String) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(async move { if ctx.message().round == 0 { Err("smtp is down".into()) } else { Ok(to) } }) } }
+    /// # impl Run for SendMail { async fn run(ctx: TaskContext, to: String) -> Result<String, BoxError> { if ctx.message().round == 0 { Err("smtp is down".into()) } else { Ok(to) } } }
     /// # fn send_mail(to: &str) -> Call<SendMail> { Call::new(to.to_owned()) }
     /// # let broker = InMemoryBroker::new();
     /// # let app = broker.clone().register::<SendMail>();
@@ -161,10 +161,10 @@ impl DeadLetters {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> taskq::Result<()> {
     /// use taskq::prelude::*;
-    /// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # use taskq::{BoxError, Run, Task, TaskConfig};
     /// # struct SendMail;
     /// # impl Task for SendMail { type Args = String; type Output = String; type Returns = String; const NAME: &'static str = "mail.send"; const CONFIG: TaskConfig = TaskConfig::new().queue("mail"); }
-    /// # impl Run for SendMail { fn run(ctx: TaskContext, to: String) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(async move { if ctx.message().round == 0 { Err("smtp is down".into()) } else { Ok(to) } }) } }
+    /// # impl Run for SendMail { async fn run(ctx: TaskContext, to: String) -> Result<String, BoxError> { if ctx.message().round == 0 { Err("smtp is down".into()) } else { Ok(to) } } }
     /// # fn send_mail(to: &str) -> Call<SendMail> { Call::new(to.to_owned()) }
     /// # let broker = InMemoryBroker::new();
     /// # let app = broker.clone().register::<SendMail>();
@@ -199,10 +199,10 @@ impl DeadLetters {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> taskq::Result<()> {
     /// use taskq::prelude::*;
-    /// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # use taskq::{BoxError, Run, Task, TaskConfig};
     /// # struct SendMail;
     /// # impl Task for SendMail { type Args = String; type Output = String; type Returns = String; const NAME: &'static str = "mail.send"; const CONFIG: TaskConfig = TaskConfig::new().queue("mail"); }
-    /// # impl Run for SendMail { fn run(ctx: TaskContext, to: String) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(async move { if ctx.message().round == 0 { Err("smtp is down".into()) } else { Ok(to) } }) } }
+    /// # impl Run for SendMail { async fn run(ctx: TaskContext, to: String) -> Result<String, BoxError> { if ctx.message().round == 0 { Err("smtp is down".into()) } else { Ok(to) } } }
     /// # fn send_mail(to: &str) -> Call<SendMail> { Call::new(to.to_owned()) }
     /// # let broker = InMemoryBroker::new();
     /// # let app = broker.clone().register::<SendMail>();
@@ -236,10 +236,10 @@ impl DeadLetters {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> taskq::Result<()> {
     /// use taskq::prelude::*;
-    /// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # use taskq::{BoxError, Run, Task, TaskConfig};
     /// # struct SendMail;
     /// # impl Task for SendMail { type Args = String; type Output = String; type Returns = String; const NAME: &'static str = "mail.send"; const CONFIG: TaskConfig = TaskConfig::new().queue("mail"); }
-    /// # impl Run for SendMail { fn run(ctx: TaskContext, to: String) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(async move { if ctx.message().round == 0 { Err("smtp is down".into()) } else { Ok(to) } }) } }
+    /// # impl Run for SendMail { async fn run(ctx: TaskContext, to: String) -> Result<String, BoxError> { if ctx.message().round == 0 { Err("smtp is down".into()) } else { Ok(to) } } }
     /// # fn send_mail(to: &str) -> Call<SendMail> { Call::new(to.to_owned()) }
     /// # let broker = InMemoryBroker::new();
     /// # let app = broker.clone().register::<SendMail>();
@@ -273,10 +273,10 @@ impl DeadLetters {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> taskq::Result<()> {
     /// use taskq::prelude::*;
-    /// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # use taskq::{BoxError, Run, Task, TaskConfig};
     /// # struct SendMail;
     /// # impl Task for SendMail { type Args = String; type Output = String; type Returns = String; const NAME: &'static str = "mail.send"; const CONFIG: TaskConfig = TaskConfig::new().queue("mail"); }
-    /// # impl Run for SendMail { fn run(ctx: TaskContext, to: String) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(async move { if ctx.message().round == 0 { Err("smtp is down".into()) } else { Ok(to) } }) } }
+    /// # impl Run for SendMail { async fn run(ctx: TaskContext, to: String) -> Result<String, BoxError> { if ctx.message().round == 0 { Err("smtp is down".into()) } else { Ok(to) } } }
     /// # fn send_mail(to: &str) -> Call<SendMail> { Call::new(to.to_owned()) }
     /// # let broker = InMemoryBroker::new();
     /// # let app = broker.clone().register::<SendMail>();

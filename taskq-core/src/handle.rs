@@ -435,11 +435,11 @@ impl<R> TaskResult<R> {
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
     /// # async fn main() -> taskq::Result<()> {
-    /// # use taskq::{BoxError, BoxFuture, BrokerExt, Call, InMemoryBroker, Run, Task, TaskConfig, TaskContext};
+    /// # use taskq::{BoxError, BrokerExt, Call, InMemoryBroker, Run, Task, TaskConfig, TaskContext};
     /// # struct Sync;
     /// # impl Run for Sync {
-    /// #     fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<(), BoxError>> {
-    /// #         Box::pin(async move { if ctx.is_last_attempt() { Ok(()) } else { Err("not yet".into()) } })
+    /// #     async fn run(ctx: TaskContext, _: ()) -> Result<(), BoxError> {
+    /// #         if ctx.is_last_attempt() { Ok(()) } else { Err("not yet".into()) }
     /// #     }
     /// # }
     /// # impl Task for Sync {

@@ -329,7 +329,7 @@ fn prepare<T: Task>(args: Option<T::Args>, mut options: Options) -> Result<Submi
     message.eta = options.delay.map(|delay| message.created + delay);
     message.expires = options.expires.or(T::CONFIG.expires).map(|expires| message.created + expires);
     message.root = parent.map_or_else(|| message.id.clone(), |task| task.message().root.clone());
-    message.traceparent = Some(app.trace_context(parent).unwrap_or_else(TraceContext::fresh).header());
+    message.traceparent = Some(app.trace_context(parent).unwrap_or_else(TraceContext::fresh));
 
     if message.check && !T::CONFIG.store_result {
         let what = "an id of its own (`task_id`), which needs a stored result (the task has `store_result = false`)";

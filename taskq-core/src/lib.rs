@@ -7,7 +7,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> taskq::Result<()> {
 //! use serde::{Deserialize, Serialize};
-//! use taskq::{BoxError, BoxFuture, BrokerExt, Call, InMemoryBroker, Run, Task, TaskConfig, TaskContext};
+//! use taskq::{BoxError, BrokerExt, Call, InMemoryBroker, Run, Task, TaskConfig, TaskContext};
 //!
 //! struct Add; // this and the two `impl`s are what `#[task]` writes
 //!
@@ -23,8 +23,8 @@
 //! }
 //!
 //! impl Run for Add {
-//!     fn run(_: TaskContext, args: AddArgs) -> BoxFuture<'static, Result<i64, BoxError>> {
-//!         Box::pin(async move { Ok(args.a + args.b) })
+//!     async fn run(_: TaskContext, args: AddArgs) -> Result<i64, BoxError> {
+//!         Ok(args.a + args.b)
 //!     }
 //! }
 //!

@@ -5,6 +5,7 @@ use crate::{
     defaults::{MAX_LABEL_NAME, MAX_LABELS},
     failure::TaskFailure,
     id::TaskId,
+    trace::TraceContext,
     wire,
 };
 use bytes::Bytes;
@@ -121,8 +122,8 @@ pub struct Message {
     pub unknown: u32,
     /// The task at the root of the tree of submissions this one belongs to; its own id at the root.
     pub root: TaskId,
-    /// W3C trace context of the producer.
-    pub traceparent: Option<String>,
+    /// W3C trace context of the producer. What is no valid one is left behind where the message is read.
+    pub traceparent: Option<TraceContext>,
     /// The caller's own notes.
     pub labels: Labels,
 }

@@ -18,7 +18,7 @@ use std::{
 /// # use taskq::{BoxError, BoxFuture, BrokerExt, Call, InMemoryBroker, Next, Outcome, Run, Task, TaskConfig, TaskContext};
 /// # struct Print;
 /// # impl Task for Print { type Args = (); type Output = (); type Returns = (); const NAME: &'static str = "print"; const CONFIG: TaskConfig = TaskConfig::new(); }
-/// # impl Run for Print { fn run(_: TaskContext, _: ()) -> BoxFuture<'static, Result<(), BoxError>> { Box::pin(async { panic!("out of ink") }) } }
+/// # impl Run for Print { async fn run(_: TaskContext, _: ()) -> Result<(), BoxError> { panic!("out of ink") } }
 /// # let print = || Call::<Print>::new(());
 /// fn explain<'a>(ctx: &'a TaskContext, next: Next<'a>) -> BoxFuture<'a, Outcome> {
 ///     Box::pin(async move {

@@ -9,6 +9,7 @@ pub use serde;
 pub use serde_bytes;
 
 use crate::{app::Current, defaults::MAX_TASK_NAME, task::run_blocking};
+use futures_util::FutureExt;
 use serde::{Serialize, de::DeserializeOwned};
 use std::marker::PhantomData;
 
@@ -147,16 +148,25 @@ pub const fn assert_name(name: &str) {
     );
 }
 
+/// An `async fn` of a worker. (Not itself one, which would keep the arguments twice.)
+pub fn finished<R, T>(
+    body: impl Future<Output = R>,
+    finish: impl FnOnce(R) -> Result<T, BoxError>,
+) -> impl Future<Output = Result<T, BoxError>> {
+    body.map(finish)
+}
+
 /// A plain `fn` of a worker: on the blocking pool, with `kiq` going to the worker's app.
 ///
 /// # Errors
-/// Its panic, or a runtime that stopped.
-pub async fn blocking<R: Send + 'static>(
+/// Its panic, a runtime that stopped, or what `finish` says.
+pub async fn blocking<R: Send + 'static, T>(
     ctx: TaskContext,
     body: impl FnOnce() -> R + Send + 'static,
-) -> Result<R, BoxError> {
+    finish: impl FnOnce(R) -> Result<T, BoxError> + Send + 'static,
+) -> Result<T, BoxError> {
     let inside = ctx.clone();
-    run_blocking(&ctx, move || Current::within_task(&inside, body)).await
+    finish(run_blocking(&ctx, move || Current::within_task(&inside, body)).await?)
 }
 
 /// The plain call of a plain `fn`.

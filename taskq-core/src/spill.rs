@@ -4,7 +4,7 @@
 //! tried again, like any other; and whoever works on the queue has the result backend that it is meant for.
 
 use crate::{
-    Backoff, BoxFuture, codec,
+    Backoff, codec,
     context::TaskContext,
     error::{BoxError, ResultError},
     id::TaskId,
@@ -49,16 +49,14 @@ impl Task for KeepResult {
 }
 
 impl Run for KeepResult {
-    fn run(ctx: TaskContext, spilled: Spilled) -> BoxFuture<'static, Result<(), BoxError>> {
-        Box::pin(async move {
-            let results = ctx.app().results().ok_or("this worker has no result backend to keep the result in")?;
-            let record = ResultRecord::decode(&spilled.record)?;
-            match results.store(&spilled.id, &record, Duration::from_millis(spilled.ttl)).await {
-                // An earlier end counts, whether this release can read it or not.
-                Ok(_) | Err(ResultError::Decode { .. }) => Ok(()),
-                Err(error) => Err(error.into()),
-            }
-        })
+    async fn run(ctx: TaskContext, spilled: Spilled) -> Result<(), BoxError> {
+        let results = ctx.app().results().ok_or("this worker has no result backend to keep the result in")?;
+        let record = ResultRecord::decode(&spilled.record)?;
+        match results.store(&spilled.id, &record, Duration::from_millis(spilled.ttl)).await {
+            // An earlier end counts, whether this release can read it or not.
+            Ok(_) | Err(ResultError::Decode { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

@@ -47,10 +47,10 @@ pub trait Task: Sized + Send + Sync + 'static {
     const CONFIG: TaskConfig;
 }
 
-/// A task that workers can run. `#[task]` writes this.
+/// A task that workers can run. `#[task]` writes this; implementers write `async fn`.
 ///
 /// ```
-/// use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig, TaskContext};
+/// use taskq::{BoxError, Run, Task, TaskConfig, TaskContext};
 ///
 /// struct Ping;
 ///
@@ -63,8 +63,8 @@ pub trait Task: Sized + Send + Sync + 'static {
 /// }
 ///
 /// impl Run for Ping {
-///     fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<String, BoxError>> {
-///         Box::pin(async move { Ok(format!("pong, at attempt {}", ctx.attempt())) })
+///     async fn run(ctx: TaskContext, _: ()) -> Result<String, BoxError> {
+///         Ok(format!("pong, at attempt {}", ctx.attempt()))
 ///     }
 /// }
 /// ```
@@ -76,12 +76,12 @@ pub trait Run: Task {
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> taskq::Result<()> {
-    /// # use taskq::{BoxError, BoxFuture, BrokerExt, InMemoryBroker, Run, Task, TaskConfig, TaskContext};
+    /// # use taskq::{BoxError, BrokerExt, InMemoryBroker, Run, Task, TaskConfig, TaskContext};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = String; type Returns = String; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new().retry(3); }
     /// # impl Run for Ping {
-    /// #     fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<String, BoxError>> {
-    /// #         Box::pin(async move { Ok(format!("pong, at attempt {}", ctx.attempt())) })
+    /// #     async fn run(ctx: TaskContext, _: ()) -> Result<String, BoxError> {
+    /// #         Ok(format!("pong, at attempt {}", ctx.attempt()))
     /// #     }
     /// # }
     /// // In a unit test, without broker and worker:
@@ -92,7 +92,8 @@ pub trait Run: Task {
     ///
     /// # Errors
     /// Whatever the task says; a [`TaskError`](crate::TaskError) tells the worker what to do with it.
-    fn run(ctx: TaskContext, args: Self::Args) -> BoxFuture<'static, Result<Self::Output, BoxError>>;
+    fn run(ctx: TaskContext, args: Self::Args)
+    -> impl Future<Output = Result<Self::Output, BoxError>> + Send + 'static;
 
     /// Whether everything that the task takes from the app is there. Asked once, when a worker starts that consumes the
     /// task's queue, or an app that runs its tasks itself. By default nothing is needed.
@@ -100,7 +101,7 @@ pub trait Run: Task {
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> taskq::Result<()> {
-    /// # use taskq::{BoxError, BoxFuture, BrokerExt, InMemoryBroker, Run, StateMap, Task, TaskConfig, TaskContext, WorkerError};
+    /// # use taskq::{BoxError, BrokerExt, InMemoryBroker, Run, StateMap, Task, TaskConfig, TaskContext, WorkerError};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = String; type Returns = String; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new().retry(3); }
     /// struct Smtp;
@@ -109,7 +110,7 @@ pub trait Run: Task {
     ///     fn check(state: &StateMap) -> Result<(), BoxError> {
     ///         state.get::<Smtp>().map(drop)
     ///     }
-    /// #   fn run(_: TaskContext, _: ()) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(async { Ok("pong".into()) }) }
+    /// #   async fn run(_: TaskContext, _: ()) -> Result<String, BoxError> { Ok("pong".into()) }
     ///     // ..
     /// }
     ///
@@ -414,7 +415,7 @@ impl TaskConfig {
     /// itself.
     ///
     /// ```
-    /// # use taskq::{BoxError, BoxFuture, Exec, Run, Task, TaskConfig, TaskContext};
+    /// # use taskq::{BoxError, Exec, Run, Task, TaskConfig, TaskContext};
     /// # struct Resize;
     /// # impl Task for Resize {
     /// #     type Args = ();
@@ -426,8 +427,8 @@ impl TaskConfig {
     /// # fn resize() -> u64 { 800 }
     ///
     /// impl Run for Resize {
-    ///     fn run(_: TaskContext, _: ()) -> BoxFuture<'static, Result<u64, BoxError>> {
-    ///         Box::pin(async { Ok(tokio::task::spawn_blocking(resize).await?) })
+    ///     async fn run(_: TaskContext, _: ()) -> Result<u64, BoxError> {
+    ///         Ok(tokio::task::spawn_blocking(resize).await?)
     ///     }
     /// }
     /// # assert_eq!(Resize::CONFIG.exec, Exec::Blocking);
@@ -494,10 +495,10 @@ impl TaskDef {
     /// caller's place.
     ///
     /// ```
-    /// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig, TaskContext, TaskDef};
+    /// # use taskq::{BoxError, Run, Task, TaskConfig, TaskContext, TaskDef};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = String; type Returns = String; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new().retry(3); }
-    /// # impl Run for Ping { fn run(_: TaskContext, _: ()) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(async { Ok("pong".into()) }) } }
+    /// # impl Run for Ping { async fn run(_: TaskContext, _: ()) -> Result<String, BoxError> { Ok("pong".into()) } }
     /// const PING: TaskDef = TaskDef::of::<Ping>(file!(), line!());
     /// assert_eq!((PING.name, PING.config.retry), ("ping", 3));
     /// ```

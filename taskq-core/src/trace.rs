@@ -13,8 +13,9 @@ use std::fmt;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TraceContext {
-    trace: u128,
-    span: u64,
+    // Bytes: every message has one, and this takes less room in it than numbers or a text do.
+    trace: [u8; 16],
+    span: [u8; 8],
     flags: u8,
 }
 
@@ -28,7 +29,7 @@ impl TraceContext {
     /// assert!(ours.to_string().ends_with("-01")); // sampled
     /// ```
     pub fn fresh() -> Self {
-        TraceContext { trace: fastrand::u128(1..), span: fastrand::u64(1..), flags: 1 }
+        TraceContext { trace: fastrand::u128(1..).to_be_bytes(), span: new_span(), flags: 1 }
     }
 
     /// A new span of the same trace, sampled if this one is.
@@ -41,7 +42,7 @@ impl TraceContext {
     /// assert_ne!(child, parent);
     /// ```
     pub fn child(self) -> Self {
-        TraceContext { span: fastrand::u64(1..), ..self }
+        TraceContext { span: new_span(), ..self }
     }
 
     /// The context that this header holds, if it is a valid one.
@@ -55,25 +56,12 @@ impl TraceContext {
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('-');
         let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-        let hex =
-            |part: &str, length| part.len() == length && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        let version_ok = hex(version, 2) && version != "ff" && (version != "00" || parts.next().is_none());
-        if !(version_ok && hex(trace, 32) && hex(span, 16) && hex(flags, 2)) {
+        let [version] = read_hex(version)?;
+        if version == 0xff || version == 0 && parts.next().is_some() {
             return None;
         }
-        let trace = u128::from_str_radix(trace, 16).ok()?;
-        let span = u64::from_str_radix(span, 16).ok()?;
-        let flags = u8::from_str_radix(flags, 16).ok()?;
-        (trace != 0 && span != 0).then_some(TraceContext { trace, span, flags })
-    }
-
-    /// Its text, which is written often.
-    pub(crate) fn header(self) -> String {
-        let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
-        write_hex(&mut text[3..35], &self.trace.to_be_bytes());
-        write_hex(&mut text[36..52], &self.span.to_be_bytes());
-        write_hex(&mut text[53..], &[self.flags]);
-        str::from_utf8(&text).unwrap_or_default().to_owned()
+        let (trace, span, [flags]) = (read_hex(trace)?, read_hex(span)?, read_hex(flags)?);
+        (trace != [0; 16] && span != [0; 8]).then_some(TraceContext { trace, span, flags })
     }
 
     /// The trace's id as 32 hexadecimal digits.
@@ -84,7 +72,31 @@ impl TraceContext {
     /// assert_eq!(context.trace_id(), "0af7651916cd43dd8448eb211c80319c"); // as a log line has it
     /// ```
     pub fn trace_id(&self) -> String {
-        format!("{:032x}", self.trace)
+        format!("{:032x}", u128::from_be_bytes(self.trace))
+    }
+}
+
+fn new_span() -> [u8; 8] {
+    fastrand::u64(1..).to_be_bytes()
+}
+
+/// Exactly so many bytes, in small letters.
+fn read_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    if text.len() != 2 * N {
+        return None;
+    }
+    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *byte = digit(digits[0])? << 4 | digit(digits[1])?;
+    }
+    Some(bytes)
+}
+
+fn digit(letter: u8) -> Option<u8> {
+    match letter {
+        b'0'..=b'9' => Some(letter - b'0'),
+        b'a'..=b'f' => Some(letter - b'a' + 10),
+        _ => None,
     }
 }
 
@@ -97,7 +109,11 @@ fn write_hex(text: &mut [u8], bytes: &[u8]) {
 
 impl fmt::Display for TraceContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.header())
+        let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+        write_hex(&mut text[3..35], &self.trace);
+        write_hex(&mut text[36..52], &self.span);
+        write_hex(&mut text[53..], &[self.flags]);
+        f.write_str(str::from_utf8(&text).unwrap_or_default())
     }
 }
 

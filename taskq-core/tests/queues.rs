@@ -3,8 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use taskq_core::{
-    App, BoxError, BoxFuture, Broker, BrokerExt, Call, InMemoryBroker, KiqError, QueueSpec, Run, Task, TaskConfig,
-    TaskContext,
+    App, BoxError, Broker, BrokerExt, Call, InMemoryBroker, KiqError, QueueSpec, Run, Task, TaskConfig, TaskContext,
 };
 
 struct Resize;
@@ -18,8 +17,8 @@ impl Task for Resize {
 }
 
 impl Run for Resize {
-    fn run(ctx: TaskContext, (): ()) -> BoxFuture<'static, Result<u32, BoxError>> {
-        Box::pin(async move { Ok(ctx.attempt()) })
+    async fn run(ctx: TaskContext, (): ()) -> Result<u32, BoxError> {
+        Ok(ctx.attempt())
     }
 }
 
@@ -35,8 +34,8 @@ impl Task for Ping {
 }
 
 impl Run for Ping {
-    fn run(ctx: TaskContext, (): ()) -> BoxFuture<'static, Result<u32, BoxError>> {
-        Box::pin(async move { Ok(ctx.attempt()) })
+    async fn run(ctx: TaskContext, (): ()) -> Result<u32, BoxError> {
+        Ok(ctx.attempt())
     }
 }
 

@@ -5,8 +5,7 @@
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use taskq_core::{
-    Backoff, BoxError, BoxFuture, BrokerExt, Call, FailureKind, InMemoryBroker, Run, Task, TaskConfig, TaskContext,
-    TaskStatus,
+    Backoff, BoxError, BrokerExt, Call, FailureKind, InMemoryBroker, Run, Task, TaskConfig, TaskContext, TaskStatus,
 };
 
 struct Divide;
@@ -26,13 +25,11 @@ impl Task for Divide {
 }
 
 impl Run for Divide {
-    fn run(ctx: TaskContext, args: DivideArgs) -> BoxFuture<'static, Result<i64, BoxError>> {
-        Box::pin(async move {
-            if args.divisor == 0 && ctx.is_last_attempt() {
-                panic!("division by zero");
-            }
-            args.dividend.checked_div(args.divisor).ok_or_else(|| "not yet".into())
-        })
+    async fn run(ctx: TaskContext, args: DivideArgs) -> Result<i64, BoxError> {
+        if args.divisor == 0 && ctx.is_last_attempt() {
+            panic!("division by zero");
+        }
+        args.dividend.checked_div(args.divisor).ok_or_else(|| "not yet".into())
     }
 }
 

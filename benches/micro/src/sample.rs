@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use taskq_core::{
-    __bench, BoxError, BoxFuture, ContentType, Message, Run, Task, TaskConfig, TaskContext, TaskDef, TaskId, UnixMillis,
+    __bench, BoxError, ContentType, Message, Run, Task, TaskConfig, TaskContext, TaskDef, TaskId, TraceContext,
+    UnixMillis,
 };
 
 /// Both, by the name that they are reported under.
@@ -56,8 +57,8 @@ impl Task for Add {
 }
 
 impl Run for Add {
-    fn run(_: TaskContext, args: AddArgs) -> BoxFuture<'static, Result<i64, BoxError>> {
-        Box::pin(async move { Ok(args.a + args.b) })
+    async fn run(_: TaskContext, args: AddArgs) -> Result<i64, BoxError> {
+        Ok(args.a + args.b)
     }
 }
 
@@ -75,7 +76,7 @@ pub(crate) fn laden_message() -> Message {
     message.eta = Some(UnixMillis(1_789_905_600_000));
     message.expires = Some(UnixMillis(1_789_909_200_000));
     message.first_failed = Some(UnixMillis(1_789_905_500_000));
-    message.traceparent = Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into());
+    message.traceparent = TraceContext::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
     for (name, value) in [("tenant", "acme"), ("region", "eu-central-1"), ("request", "7f3c9a"), ("user", "4711")] {
         message.labels.insert(name.into(), value.into());
     }

@@ -81,7 +81,7 @@ fn elaborate() -> Message {
     message.first_failed = Some(UnixMillis(1_789_999_999_000));
     message.unknown = 4;
     message.root = "order-1".into();
-    message.traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into());
+    message.traceparent = TraceContext::parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
     message.labels = Labels::from([("tenant".to_owned(), "acme & søn".to_owned())]);
     message
 }
@@ -245,7 +245,7 @@ prop_compose! {
         priority in any::<Option<u8>>(),
         seconds in 0u64..10_000_000_000,
         instants in any::<[Option<u32>; 3]>(),
-        traceparent in prop::option::of("[0-9a-f-]{1,55}"),
+        traceparent in prop::option::of("00-[0-9a-f]{31}[1-9a-f]-[0-9a-f]{15}[1-9a-f]-[0-9a-f]{2}"),
         labels in prop::collection::btree_map("[a-wyzß][a-z_ß-]{0,40}", ".*", 0..5),
         body in prop::collection::vec(any::<u8>(), 0..50),
     ) -> Message {
@@ -258,7 +258,7 @@ prop_compose! {
         let [eta, expires, first_failed] = instants.map(|instant| instant.map(|millis| UnixMillis(millis.into())));
         (message.eta, message.expires, message.first_failed) = (eta, expires, first_failed);
         message.root = root.into();
-        message.traceparent = traceparent;
+        message.traceparent = traceparent.as_deref().and_then(TraceContext::parse);
         message.labels = labels;
         message.labels.remove("traceparent");
         message

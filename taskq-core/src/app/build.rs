@@ -26,10 +26,10 @@ impl App {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> taskq::Result<()> {
     /// use taskq::{End, InMemoryResults, ResultBackend, prelude::*};
-    /// # use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+    /// # use taskq::{BoxError, Call, Run, Task, TaskConfig, TaskContext};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
-    /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+    /// # impl Run for Ping { async fn run(ctx: TaskContext, _: ()) -> Result<u32, BoxError> { Ok(ctx.attempt()) } }
     /// # fn ping() -> Call<Ping> { Call::new(()) }
     /// let results = InMemoryResults::new();
     /// let app = InMemoryBroker::new().register::<Ping>().with_result_backend(results.clone());
@@ -84,10 +84,10 @@ impl App {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> taskq::Result<()> {
     /// use taskq::prelude::*;
-    /// # use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+    /// # use taskq::{BoxError, Call, Run, Task, TaskConfig, TaskContext};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
-    /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+    /// # impl Run for Ping { async fn run(ctx: TaskContext, _: ()) -> Result<u32, BoxError> { Ok(ctx.attempt()) } }
     /// # fn ping() -> Call<Ping> { Call::new(()) }
     /// let app = InMemoryBroker::new().without_worker().register::<Ping>().with_default_queue("background");
     /// ping.kiq().on(&app).await?;
@@ -108,7 +108,7 @@ impl App {
     /// # use taskq::{BoxError, Run, Task, TaskConfig};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
-    /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+    /// # impl Run for Ping { async fn run(ctx: TaskContext, _: ()) -> Result<u32, BoxError> { Ok(ctx.attempt()) } }
     /// # fn ping() -> Call<Ping> { Call::new(()) }
     /// fn known_tenants_only<'a>(ctx: &'a TaskContext, next: Next<'a>) -> BoxFuture<'a, Outcome> {
     ///     match ctx.labels().contains_key("tenant") {
@@ -135,7 +135,7 @@ impl App {
     /// # use taskq::{BoxError, Run, Task, TaskConfig};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
-    /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+    /// # impl Run for Ping { async fn run(ctx: TaskContext, _: ()) -> Result<u32, BoxError> { Ok(ctx.attempt()) } }
     /// # fn ping() -> Call<Ping> { Call::new(()) }
     /// fn tenant_needed(message: Message, next: SendNext<'_>) -> BoxFuture<'_, Result<(), KiqError>> {
     ///     if message.labels.contains_key("tenant") {
@@ -160,10 +160,10 @@ impl App {
     /// # async fn main() -> taskq::Result<()> {
     /// use std::sync::{Arc, Mutex};
     /// use taskq::{Event, Observer, prelude::*};
-    /// # use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+    /// # use taskq::{BoxError, Call, Run, Task, TaskConfig, TaskContext};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
-    /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+    /// # impl Run for Ping { async fn run(ctx: TaskContext, _: ()) -> Result<u32, BoxError> { Ok(ctx.attempt()) } }
     /// # fn ping() -> Call<Ping> { Call::new(()) }
     /// #[derive(Clone, Default)]
     /// struct Log(Arc<Mutex<Vec<&'static str>>>);
@@ -197,10 +197,10 @@ impl App {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> taskq::Result<()> {
     /// use taskq::{TaskStatus, prelude::*};
-    /// # use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+    /// # use taskq::{BoxError, Call, Run, Task, TaskConfig, TaskContext};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
-    /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+    /// # impl Run for Ping { async fn run(ctx: TaskContext, _: ()) -> Result<u32, BoxError> { Ok(ctx.attempt()) } }
     /// # fn ping() -> Call<Ping> { Call::new(()) }
     /// let app = InMemoryBroker::new().without_worker().register::<Ping>().with_tracking();
     /// let handle = ping.kiq().on(&app).await?;
@@ -217,10 +217,10 @@ impl App {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> taskq::Result<()> {
     /// use taskq::{ContentType, prelude::*};
-    /// # use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+    /// # use taskq::{BoxError, Call, Run, Task, TaskConfig, TaskContext};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
-    /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+    /// # impl Run for Ping { async fn run(ctx: TaskContext, _: ()) -> Result<u32, BoxError> { Ok(ctx.attempt()) } }
     /// # fn ping() -> Call<Ping> { Call::new(()) }
     /// let app = InMemoryBroker::new().register::<Ping>().with_json();
     /// let result = ping.kiq().on(&app).await?.wait_result().await?;
@@ -239,10 +239,10 @@ impl App {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> taskq::Result<()> {
     /// use taskq::{TaskStatus, prelude::*};
-    /// # use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+    /// # use taskq::{BoxError, Call, Run, Task, TaskConfig, TaskContext};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
-    /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+    /// # impl Run for Ping { async fn run(ctx: TaskContext, _: ()) -> Result<u32, BoxError> { Ok(ctx.attempt()) } }
     /// # fn ping() -> Call<Ping> { Call::new(()) }
     /// # tokio::time::pause();
     /// let app = InMemoryBroker::new().register::<Ping>().with_result_ttl("7days");
@@ -282,10 +282,10 @@ impl App {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> taskq::Result<()> {
     /// use taskq::{KiqError, prelude::*};
-    /// # use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+    /// # use taskq::{BoxError, Call, Run, Task, TaskConfig, TaskContext};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
-    /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+    /// # impl Run for Ping { async fn run(ctx: TaskContext, _: ()) -> Result<u32, BoxError> { Ok(ctx.attempt()) } }
     /// # fn ping() -> Call<Ping> { Call::new(()) }
     /// # tokio::time::pause();
     /// let broker = InMemoryBroker::new().without_worker().capacity(1);
@@ -314,10 +314,10 @@ impl App {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> taskq::Result<()> {
     /// use taskq::{Message, SendNext, prelude::*};
-    /// # use taskq::{BoxError, BoxFuture, KiqError, Run, Task, TaskConfig};
+    /// # use taskq::{BoxError, KiqError, Run, Task, TaskConfig};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = Option<String>; type Returns = Option<String>; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
-    /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<Option<String>, BoxError>> { Box::pin(async move { Ok(ctx.message().traceparent.clone()) }) } }
+    /// # impl Run for Ping { async fn run(ctx: TaskContext, _: ()) -> Result<Option<String>, BoxError> { Ok(ctx.message().traceparent.map(|trace| trace.to_string())) } }
     /// # fn traceparent_seen_by_the_task() -> Call<Ping> { Call::new(()) }
     /// # mod tracer { pub fn traceparent() -> Option<String> { Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()) } }
     /// let app = InMemoryBroker::new().register::<Ping>().with_trace_context(tracer::traceparent);
@@ -335,7 +335,7 @@ impl App {
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> taskq::Result<()> {
-    /// use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig, prelude::*};
+    /// use taskq::{BoxError, Run, Task, TaskConfig, prelude::*};
     ///
     /// struct Shout;
     ///
@@ -348,8 +348,8 @@ impl App {
     /// }
     ///
     /// impl Run for Shout {
-    ///     fn run(_: TaskContext, text: String) -> BoxFuture<'static, Result<String, BoxError>> {
-    ///         Box::pin(async move { Ok(text.to_uppercase()) })
+    ///     async fn run(_: TaskContext, text: String) -> Result<String, BoxError> {
+    ///         Ok(text.to_uppercase())
     ///     }
     /// }
     ///
@@ -444,7 +444,7 @@ pub trait BrokerExt: Broker + Sized {
     /// # use taskq::{BoxError, Run, Task, TaskConfig};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
-    /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+    /// # impl Run for Ping { async fn run(ctx: TaskContext, _: ()) -> Result<u32, BoxError> { Ok(ctx.attempt()) } }
     /// # fn ping() -> Call<Ping> { Call::new(()) }
     /// struct Count(Arc<AtomicU32>);
     ///
@@ -474,7 +474,7 @@ pub trait BrokerExt: Broker + Sized {
     /// # use taskq::{BoxError, Run, Task, TaskConfig};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = String; type Returns = String; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
-    /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(async move { Ok(ctx.labels()["tenant"].clone()) }) } }
+    /// # impl Run for Ping { async fn run(ctx: TaskContext, _: ()) -> Result<String, BoxError> { Ok(ctx.labels()["tenant"].clone()) } }
     /// # fn tenant_of_the_task() -> Call<Ping> { Call::new(()) }
     /// fn label(mut message: Message, next: SendNext<'_>) -> BoxFuture<'_, Result<(), KiqError>> {
     ///     message.labels.insert("tenant".into(), "acme".into());
@@ -497,10 +497,10 @@ pub trait BrokerExt: Broker + Sized {
     /// # async fn main() -> taskq::Result<()> {
     /// use std::sync::{Arc, atomic::{AtomicU32, Ordering}};
     /// use taskq::{Event, Observer, prelude::*};
-    /// # use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+    /// # use taskq::{BoxError, Call, Run, Task, TaskConfig, TaskContext};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
-    /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+    /// # impl Run for Ping { async fn run(ctx: TaskContext, _: ()) -> Result<u32, BoxError> { Ok(ctx.attempt()) } }
     /// # fn ping() -> Call<Ping> { Call::new(()) }
     /// #[derive(Clone, Default)]
     /// struct Sent(Arc<AtomicU32>);
@@ -529,10 +529,10 @@ pub trait BrokerExt: Broker + Sized {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> taskq::Result<()> {
     /// use taskq::{TaskStatus, prelude::*};
-    /// # use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+    /// # use taskq::{BoxError, Call, Run, Task, TaskConfig, TaskContext};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
-    /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+    /// # impl Run for Ping { async fn run(ctx: TaskContext, _: ()) -> Result<u32, BoxError> { Ok(ctx.attempt()) } }
     /// # fn ping() -> Call<Ping> { Call::new(()) }
     /// let app = InMemoryBroker::new().with_tracking().register::<Ping>();
     /// let handle = ping.kiq().delay("1h").on(&app).await?;
@@ -549,10 +549,10 @@ pub trait BrokerExt: Broker + Sized {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> taskq::Result<()> {
     /// use taskq::{ContentType, prelude::*};
-    /// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # use taskq::{BoxError, Run, Task, TaskConfig};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = String; type Returns = String; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
-    /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<String, BoxError>> { Box::pin(async move { Ok(ctx.message().content_type.as_str().into()) }) } }
+    /// # impl Run for Ping { async fn run(ctx: TaskContext, _: ()) -> Result<String, BoxError> { Ok(ctx.message().content_type.as_str().into()) } }
     /// # fn content_type_of_the_task() -> Call<Ping> { Call::new(()) }
     /// let app = InMemoryBroker::new().with_json().register::<Ping>();
     /// let seen = content_type_of_the_task.kiq().on(&app).await?.wait_result().await?.into_value()?;
@@ -600,10 +600,10 @@ pub trait BrokerExt: Broker + Sized {
     /// # async fn main() -> taskq::Result<()> {
     /// use std::time::Duration;
     /// use taskq::prelude::*;
-    /// # use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+    /// # use taskq::{BoxError, Call, Run, Task, TaskConfig, TaskContext};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
-    /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+    /// # impl Run for Ping { async fn run(ctx: TaskContext, _: ()) -> Result<u32, BoxError> { Ok(ctx.attempt()) } }
     /// # fn ping() -> Call<Ping> { Call::new(()) }
     /// # tokio::time::pause();
     /// let app = InMemoryBroker::new().without_worker().capacity(1).with_publish_timeout("2s").register::<Ping>();
@@ -623,10 +623,10 @@ pub trait BrokerExt: Broker + Sized {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> taskq::Result<()> {
     /// use taskq::{TraceContext, prelude::*};
-    /// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # use taskq::{BoxError, Run, Task, TaskConfig};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = Option<String>; type Returns = Option<String>; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
-    /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<Option<String>, BoxError>> { Box::pin(async move { Ok(ctx.message().traceparent.clone()) }) } }
+    /// # impl Run for Ping { async fn run(ctx: TaskContext, _: ()) -> Result<Option<String>, BoxError> { Ok(ctx.message().traceparent.map(|trace| trace.to_string())) } }
     /// # fn traceparent_seen_by_the_task() -> Call<Ping> { Call::new(()) }
     /// let request = TraceContext::fresh();
     /// let source = move || Some(request.child().to_string());
@@ -645,10 +645,10 @@ pub trait BrokerExt: Broker + Sized {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> taskq::Result<()> {
     /// use taskq::prelude::*;
-    /// # use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+    /// # use taskq::{BoxError, Call, Run, Task, TaskConfig, TaskContext};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
-    /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+    /// # impl Run for Ping { async fn run(ctx: TaskContext, _: ()) -> Result<u32, BoxError> { Ok(ctx.attempt()) } }
     /// # fn ping() -> Call<Ping> { Call::new(()) }
     /// let app = InMemoryBroker::new().register::<Ping>();
     /// assert_eq!(app.tasks()?[0].name, "ping");

@@ -35,10 +35,10 @@ impl App {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> taskq::Result<()> {
     /// use taskq::prelude::*;
-    /// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # use taskq::{BoxError, Run, Task, TaskConfig};
     /// # struct Square;
     /// # impl Task for Square { type Args = u64; type Output = u64; type Returns = u64; const NAME: &'static str = "square"; const CONFIG: TaskConfig = TaskConfig::new(); }
-    /// # impl Run for Square { fn run(_: TaskContext, n: u64) -> BoxFuture<'static, Result<u64, BoxError>> { Box::pin(async move { Ok(n * n) }) } }
+    /// # impl Run for Square { async fn run(_: TaskContext, n: u64) -> Result<u64, BoxError> { Ok(n * n) } }
     /// # fn square(n: u64) -> Call<Square> { Call::new(n) }
     /// let app = InMemoryBroker::new().register::<Square>();
     /// let handles = app.kiq_many((1..=100).map(square)).await?;

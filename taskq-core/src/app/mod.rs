@@ -145,10 +145,10 @@ impl App {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> taskq::Result<()> {
     /// use taskq::{TaskId, prelude::*};
-    /// # use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+    /// # use taskq::{BoxError, Call, Run, Task, TaskConfig, TaskContext};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
-    /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+    /// # impl Run for Ping { async fn run(ctx: TaskContext, _: ()) -> Result<u32, BoxError> { Ok(ctx.attempt()) } }
     /// # fn ping() -> Call<Ping> { Call::new(()) }
     /// let app = InMemoryBroker::new().register::<Ping>();
     /// ping.kiq().task_id("first").on(&app).await?.wait_result().await?;
@@ -179,10 +179,10 @@ impl App {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> taskq::Result<()> {
     /// use taskq::prelude::*;
-    /// # use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+    /// # use taskq::{BoxError, Call, Run, Task, TaskConfig, TaskContext};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
-    /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+    /// # impl Run for Ping { async fn run(ctx: TaskContext, _: ()) -> Result<u32, BoxError> { Ok(ctx.attempt()) } }
     /// # fn ping() -> Call<Ping> { Call::new(()) }
     /// let app = InMemoryBroker::new().without_worker().register::<Ping>();
     /// let handle = ping.kiq().on(&app).await?;
@@ -236,13 +236,13 @@ impl App {
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> taskq::Result<()> {
-    /// use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig, prelude::*};
+    /// use taskq::{BoxError, Run, Task, TaskConfig, prelude::*};
     /// # struct Resize;
     /// # impl Task for Resize { type Args = (); type Output = (); type Returns = (); const NAME: &'static str = "images.resize"; const CONFIG: TaskConfig = TaskConfig::new().queue("images"); }
-    /// # impl Run for Resize { fn run(_: TaskContext, _: ()) -> BoxFuture<'static, Result<(), BoxError>> { Box::pin(async { Ok(()) }) } }
+    /// # impl Run for Resize { async fn run(_: TaskContext, _: ()) -> Result<(), BoxError> { Ok(()) } }
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = (); type Returns = (); const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
-    /// # impl Run for Ping { fn run(_: TaskContext, _: ()) -> BoxFuture<'static, Result<(), BoxError>> { Box::pin(async { Ok(()) }) } }
+    /// # impl Run for Ping { async fn run(_: TaskContext, _: ()) -> Result<(), BoxError> { Ok(()) } }
     /// // `Resize` is a task of `#[task(queue = "images")]`, `Ping` names no queue.
     /// let app = InMemoryBroker::new().register::<Resize>().register::<Ping>();
     /// let tasks = app.tasks()?;
@@ -300,7 +300,7 @@ impl App {
     /// The trace that a submission from here belongs to: the running task's, or the program's own.
     pub(crate) fn trace_context(&self, task: Option<&TaskContext>) -> Option<TraceContext> {
         let own = self.config.trace.as_ref().and_then(|trace| trace()).and_then(|text| TraceContext::parse(&text));
-        let running = || task.and_then(|task| TraceContext::parse(task.message().traceparent.as_deref()?));
+        let running = || task.and_then(|task| task.message().traceparent);
         own.or_else(|| running().map(TraceContext::child))
     }
 

@@ -67,10 +67,10 @@ impl App {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> taskq::Result<()> {
     /// use taskq::prelude::*;
-    /// # use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+    /// # use taskq::{BoxError, Call, Run, Task, TaskConfig, TaskContext};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
-    /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+    /// # impl Run for Ping { async fn run(ctx: TaskContext, _: ()) -> Result<u32, BoxError> { Ok(ctx.attempt()) } }
     /// # fn ping() -> Call<Ping> { Call::new(()) }
     /// let broker = InMemoryBroker::new();
     /// let app = broker.clone().register::<Ping>();
@@ -203,10 +203,10 @@ impl App {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> taskq::Result<()> {
     /// use taskq::prelude::*;
-    /// # use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+    /// # use taskq::{BoxError, Call, Run, Task, TaskConfig, TaskContext};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
-    /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+    /// # impl Run for Ping { async fn run(ctx: TaskContext, _: ()) -> Result<u32, BoxError> { Ok(ctx.attempt()) } }
     /// # fn ping() -> Call<Ping> { Call::new(()) }
     /// let app = InMemoryBroker::new().register::<Ping>();
     /// for task in app.tasks()? {

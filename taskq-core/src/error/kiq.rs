@@ -199,10 +199,10 @@ impl KiqError {
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> taskq::Result<()> {
 /// use taskq::{KiqError, prelude::*};
-/// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig};
+/// # use taskq::{BoxError, Run, Task, TaskConfig};
 /// # struct Ping;
 /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
-/// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+/// # impl Run for Ping { async fn run(ctx: TaskContext, _: ()) -> Result<u32, BoxError> { Ok(ctx.attempt()) } }
 /// # fn ping() -> Call<Ping> { Call::new(()) }
 /// # let app = InMemoryBroker::new().register::<Ping>();
 /// let calls = [ping().kiq(), ping().kiq().queue("nowhere")];
@@ -232,10 +232,10 @@ impl<R> KiqManyError<R> {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> taskq::Result<()> {
     /// use taskq::prelude::*;
-    /// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # use taskq::{BoxError, Run, Task, TaskConfig};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
-    /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+    /// # impl Run for Ping { async fn run(ctx: TaskContext, _: ()) -> Result<u32, BoxError> { Ok(ctx.attempt()) } }
     /// # fn ping() -> Call<Ping> { Call::new(()) }
     /// # let app = InMemoryBroker::new().register::<Ping>();
     /// let calls = [ping().kiq(), ping().kiq().queue("nowhere")];
@@ -256,10 +256,10 @@ impl<R> KiqManyError<R> {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> taskq::Result<()> {
     /// use taskq::prelude::*;
-    /// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # use taskq::{BoxError, Run, Task, TaskConfig};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
-    /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+    /// # impl Run for Ping { async fn run(ctx: TaskContext, _: ()) -> Result<u32, BoxError> { Ok(ctx.attempt()) } }
     /// # fn ping() -> Call<Ping> { Call::new(()) }
     /// # let app = InMemoryBroker::new().register::<Ping>();
     /// let calls = [ping().kiq(), ping().kiq().queue("nowhere")];
@@ -279,10 +279,10 @@ impl<R> KiqManyError<R> {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> taskq::Result<()> {
     /// use taskq::prelude::*;
-    /// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # use taskq::{BoxError, Run, Task, TaskConfig};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
-    /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+    /// # impl Run for Ping { async fn run(ctx: TaskContext, _: ()) -> Result<u32, BoxError> { Ok(ctx.attempt()) } }
     /// # fn ping() -> Call<Ping> { Call::new(()) }
     /// # let app = InMemoryBroker::new().register::<Ping>();
     /// let calls = [ping().kiq(), ping().kiq().queue("nowhere")];
@@ -305,10 +305,10 @@ impl<R> KiqManyError<R> {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> taskq::Result<()> {
     /// use taskq::{KiqManyError, prelude::*};
-    /// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # use taskq::{BoxError, Run, Task, TaskConfig};
     /// # struct Ping;
     /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
-    /// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+    /// # impl Run for Ping { async fn run(ctx: TaskContext, _: ()) -> Result<u32, BoxError> { Ok(ctx.attempt()) } }
     /// # fn ping() -> Call<Ping> { Call::new(()) }
     /// # let app = InMemoryBroker::new().register::<Ping>();
     /// let calls = [ping().kiq(), ping().kiq().queue("nowhere")];

@@ -56,10 +56,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> taskq::Result<()> {
 /// use taskq::{Error, prelude::*};
-/// # use taskq::{BoxError, BoxFuture, Call, Run, Task, TaskConfig, TaskContext};
+/// # use taskq::{BoxError, Call, Run, Task, TaskConfig, TaskContext};
 /// # struct Ping;
 /// # impl Task for Ping { type Args = (); type Output = u32; type Returns = u32; const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
-/// # impl Run for Ping { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<u32, BoxError>> { Box::pin(async move { Ok(ctx.attempt()) }) } }
+/// # impl Run for Ping { async fn run(ctx: TaskContext, _: ()) -> Result<u32, BoxError> { Ok(ctx.attempt()) } }
 /// # fn ping() -> Call<Ping> { Call::new(()) }
 /// async fn ping_and_wait(app: &App, queue: &str) -> taskq::Result<u32> {
 ///     Ok(ping.kiq().queue(queue).on(app).await?.wait_result().timeout("10s").await?.into_value()?)

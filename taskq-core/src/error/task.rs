@@ -51,10 +51,10 @@ impl TaskError {
     /// async fn work(_: TaskContext) -> Result<(), TaskError> {
     ///     Err(TaskError::permanent("there is no such customer"))
     /// }
-    /// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # use taskq::{BoxError, Run, Task, TaskConfig};
     /// # struct Work;
     /// # impl Task for Work { type Args = (); type Output = (); type Returns = (); const NAME: &'static str = "work"; const CONFIG: TaskConfig = TaskConfig::new().retry(3); }
-    /// # impl Run for Work { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<(), BoxError>> { Box::pin(async move { work(ctx).await.map_err(Into::into) }) } }
+    /// # impl Run for Work { async fn run(ctx: TaskContext, _: ()) -> Result<(), BoxError> { work(ctx).await.map_err(Into::into) } }
     /// # let broker = InMemoryBroker::new();
     /// # let app = broker.clone().register::<Work>();
     /// let result = Call::<Work>::new(()).kiq().on(&app).await?.wait_result().await?; // `Work` has `retry = 3`
@@ -82,10 +82,10 @@ impl TaskError {
     ///         _ => Ok(()),
     ///     }
     /// }
-    /// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # use taskq::{BoxError, Run, Task, TaskConfig};
     /// # struct Work;
     /// # impl Task for Work { type Args = (); type Output = (); type Returns = (); const NAME: &'static str = "work"; const CONFIG: TaskConfig = TaskConfig::new().retry(3); }
-    /// # impl Run for Work { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<(), BoxError>> { Box::pin(async move { work(ctx).await.map_err(Into::into) }) } }
+    /// # impl Run for Work { async fn run(ctx: TaskContext, _: ()) -> Result<(), BoxError> { work(ctx).await.map_err(Into::into) } }
     /// # let broker = InMemoryBroker::new();
     /// # let app = broker.clone().register::<Work>();
     /// let began = tokio::time::Instant::now();
@@ -112,10 +112,10 @@ impl TaskError {
     /// async fn work(_: TaskContext) -> Result<(), TaskError> {
     ///     Err(TaskError::discard("the order was cancelled meanwhile"))
     /// }
-    /// # use taskq::{BoxError, BoxFuture, Run, Task, TaskConfig};
+    /// # use taskq::{BoxError, Run, Task, TaskConfig};
     /// # struct Work;
     /// # impl Task for Work { type Args = (); type Output = (); type Returns = (); const NAME: &'static str = "work"; const CONFIG: TaskConfig = TaskConfig::new().retry(3); }
-    /// # impl Run for Work { fn run(ctx: TaskContext, _: ()) -> BoxFuture<'static, Result<(), BoxError>> { Box::pin(async move { work(ctx).await.map_err(Into::into) }) } }
+    /// # impl Run for Work { async fn run(ctx: TaskContext, _: ()) -> Result<(), BoxError> { work(ctx).await.map_err(Into::into) } }
     /// # let broker = InMemoryBroker::new();
     /// # let app = broker.clone().register::<Work>();
     /// let result = Call::<Work>::new(()).kiq().on(&app).await?.wait_result().await?;

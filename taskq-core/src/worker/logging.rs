@@ -6,7 +6,6 @@ use crate::{
     message::Message,
     outcome::{Outcome, Verdict},
     record::End,
-    trace::TraceContext,
 };
 use std::time::Duration;
 use tracing::{Instrument, Span};
@@ -23,7 +22,7 @@ impl RunTrace {
             task.name = %message.task,
             queue,
             attempt = message.attempt,
-            trace_id = message.traceparent.as_deref().and_then(TraceContext::parse).map(|trace| trace.trace_id()),
+            trace_id = message.traceparent.map(|trace| trace.trace_id()),
         );
         RunTrace((!span.is_disabled()).then(|| Box::new(span)))
     }

@@ -58,10 +58,10 @@ use tokio_util::sync::CancellationToken;
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> taskq::Result<()> {
-/// # use taskq::{App, BrokerExt, InMemoryBroker, Run, Task, TaskConfig, TaskContext, BoxError, BoxFuture};
+/// # use taskq::{App, BrokerExt, InMemoryBroker, Run, Task, TaskConfig, TaskContext, BoxError};
 /// # struct Ping;
 /// # impl Task for Ping { type Args = (); type Output = (); type Returns = (); const NAME: &'static str = "ping"; const CONFIG: TaskConfig = TaskConfig::new(); }
-/// # impl Run for Ping { fn run(_: TaskContext, _: ()) -> BoxFuture<'static, Result<(), BoxError>> { Box::pin(async { Ok(()) }) } }
+/// # impl Run for Ping { async fn run(_: TaskContext, _: ()) -> Result<(), BoxError> { Ok(()) } }
 /// # let app = InMemoryBroker::new().register::<Ping>();
 /// let stop = async { /* ctrl_c().await */ };
 /// app.worker().concurrency(8).run_until(stop).await?;

@@ -2,7 +2,7 @@
 
 use super::{Expansion, at, function::inner_ident, local, numbered};
 use crate::parameter::Parameter;
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 
@@ -22,16 +22,19 @@ impl Expansion<'_> {
         });
         let (unpacked, _) = self.unpacked();
         let retryable = self.retryable();
-        let outcome = self.outcome(&context);
-        let run = self.boxed(quote!(#(#taken)* #outcome));
+        let (outcome, span) = (self.outcome(&context), at(self.function.sig.ident.span()));
+        // What is lent to the function, or asked for before it, has to be kept by something.
+        let is_kept = !injected.is_empty() || self.signature.arguments().any(|argument| argument.borrowed().is_some());
+        let run = if is_kept { quote!(async move { #(#taken)* #outcome.await }) } else { outcome };
+        // Where it is not `Send`, the error points at the function's name.
+        let output = quote_spanned!(self.value_span()=> ::core::result::Result<Self::Output, __tq::BoxError>);
+        let promised =
+            quote_spanned!(span=> impl ::core::future::Future<Output = #output> + ::core::marker::Send + 'static);
         quote! {
             #retryable
             impl __tq::Run for #marker {
                 #[allow(unused_variables)]
-                fn run(
-                    #context: __tq::TaskContext,
-                    #arguments: Self::Args,
-                ) -> __tq::BoxFuture<'static, ::core::result::Result<Self::Output, __tq::BoxError>> {
+                fn run(#context: __tq::TaskContext, #arguments: Self::Args) -> #promised {
                     let #unpacked = #arguments;
                     #run
                 }
@@ -71,24 +74,24 @@ impl Expansion<'_> {
         Some(quote_spanned!(span=> const __RETRYABLE: fn(&<#returns as __tq::Fallible>::Err) -> bool = #path;))
     }
 
-    /// What the worker gets of one call.
+    /// A future of what the worker gets of one call.
     fn outcome(&self, context: &Ident) -> TokenStream {
-        let call = self.call();
-        let is_async = self.signature.is_async;
-        let run = if is_async { quote!(#call.await) } else { quote!(__tq::blocking(#context, move || #call).await) };
-        match (self.signature.returns.fallible, is_async) {
-            (false, true) => quote!(::core::result::Result::<_, __tq::BoxError>::Ok(#run)),
-            (false, false) => run,
-            (true, true) => self.finish(run),
-            (true, false) => self.finish(quote!(#run?)),
+        let (call, returned, span) = (self.call(), local("returned"), self.value_span());
+        let finished = match (self.signature.returns.fallible, &self.attributes.retry_on) {
+            (false, _) => quote!(::core::result::Result::Ok(#returned)),
+            (true, None) => quote_spanned!(span=> __tq::Fallible::finish(#returned)),
+            (true, Some(_)) => quote_spanned!(span=> __tq::Fallible::finish_if(#returned, __RETRYABLE)),
+        };
+        match self.signature.is_async {
+            true => quote!(__tq::finished(#call, |#returned| #finished)),
+            false => quote!(__tq::blocking(#context, move || #call, |#returned| #finished)),
         }
     }
 
-    fn finish(&self, returned: TokenStream) -> TokenStream {
-        match &self.attributes.retry_on {
-            Some(_) => quote!(__tq::Fallible::finish_if(#returned, __RETRYABLE)),
-            None => quote!(__tq::Fallible::finish(#returned)),
-        }
+    /// Where errors about the value point: a `Result` that is none that we can use is the fault of the return type.
+    fn value_span(&self) -> Span {
+        let returns = &self.signature.returns;
+        at(if returns.fallible { returns.ty.span() } else { self.function.sig.ident.span() })
     }
 
     /// The call of the function itself, with everything in its place.
