@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 use taskq_core::defaults::TRUST;
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
 /// A node that has stood still may go on delivering, for so long, what other nodes of its cluster had sent to it before: they
 /// have taken it for dead meanwhile, and given the same messages to others. It answers questions before.
@@ -18,11 +18,17 @@ pub(crate) struct Hearing {
     sure: AtomicU64,
     /// Until then no answer is believed.
     doubtful_until: AtomicU64,
+    answers: Notify,
 }
 
 impl Hearing {
     pub(crate) fn new() -> Hearing {
-        Hearing { began: Instant::now(), sure: AtomicU64::new(0), doubtful_until: AtomicU64::new(0) }
+        Hearing {
+            began: Instant::now(),
+            sure: AtomicU64::new(0),
+            doubtful_until: AtomicU64::new(0),
+            answers: Notify::new(),
+        }
     }
 
     /// What is delivered now was sent by the server after this instant.
@@ -39,6 +45,12 @@ impl Hearing {
         if asked >= self.doubtful_until.load(Ordering::Acquire) {
             self.sure.store(asked, Ordering::Release);
         }
+        self.answers.notify_waiters();
+    }
+
+    /// Resolves at the next answer. Cancel safe.
+    pub(crate) async fn next_answer(&self) {
+        self.answers.notified().await;
     }
 
     fn millis(&self, at: Instant) -> u64 {

@@ -141,6 +141,11 @@ impl Session {
         self.hearing.since()
     }
 
+    /// Resolves when the server answers the next time, which it is asked to do every second. Cancel safe.
+    pub(crate) async fn answered(&self) {
+        self.hearing.next_answer().await;
+    }
+
     /// Asks the server something again and again: by its answers it is known how long what comes may have waited on the line.
     pub(crate) async fn keep_asking(&self) -> Infallible {
         loop {

@@ -4,13 +4,13 @@
 use super::ledger::{Batch, Ledger};
 use futures_util::FutureExt;
 use lapin::{
-    Channel, Error,
+    Channel, ChannelState, Error, ErrorKind,
     options::{BasicAckOptions, BasicNackOptions},
 };
 use std::{
     num::NonZeroU16,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 /// How long a settlement waits for others to be told together with.
 const GATHER: Duration = Duration::from_millis(5);
 
-/// So many are told at once.
+/// With so many nobody waits for more.
 const BATCH: usize = 32;
 
 const REQUEUE: BasicNackOptions = BasicNackOptions { multiple: false, requeue: true };
@@ -39,17 +39,20 @@ pub(super) struct Acks {
     /// Cut when the server may have given what was delivered to others.
     line: Line,
     is_closing: AtomicBool,
-    /// Hands over to the connection.
-    tell: Box<Tell>,
+    hand_over: Box<HandOver>,
     changed: Notify,
     /// What is left over is not to wait.
     hurry: Notify,
 }
 
-type Tell = dyn Fn(Batch) -> Result<(), Error> + Send + Sync;
+/// What gives a batch to the connection.
+type HandOver = dyn Fn(Batch) -> Result<(), Error> + Send + Sync;
 
 impl Acks {
-    pub(super) fn new(prefetch: NonZeroU16, tell: impl Fn(Batch) -> Result<(), Error> + Send + Sync + 'static) -> Acks {
+    pub(super) fn new(
+        prefetch: NonZeroU16,
+        hand_over: impl Fn(Batch) -> Result<(), Error> + Send + Sync + 'static,
+    ) -> Acks {
         // With a small prefetch the next delivery waits for the ack of the last.
         let batch = usize::from(prefetch.get() / 4).clamp(1, BATCH);
         Acks {
@@ -59,7 +62,7 @@ impl Acks {
             lost: CancellationToken::new(),
             line: Line::new(),
             is_closing: AtomicBool::new(false),
-            tell: Box::new(tell),
+            hand_over: Box::new(hand_over),
             changed: Notify::new(),
             hurry: Notify::new(),
         }
@@ -97,7 +100,11 @@ impl Acks {
     /// The channel is gone: settling does nothing any more.
     pub(super) fn die(&self) {
         self.retire();
-        self.lost.cancel();
+        {
+            // Nobody who tells right now is interrupted, and nobody tells after it.
+            let _ledger = self.ledger();
+            self.lost.cancel();
+        }
         self.line.cut();
         self.changed.notify_one();
     }
@@ -138,11 +145,11 @@ impl Acks {
     pub(super) fn settle(&self, tag: u64, settlement: Settlement) {
         let mut ledger = self.ledger();
         ledger.settle(tag, settlement);
-        if ledger.untold() < self.batch {
-            self.changed.notify_one();
-        } else {
-            self.tell_of(ledger);
+        if ledger.untold() >= self.batch {
+            return self.tell_of(ledger);
         }
+        drop(ledger);
+        self.changed.notify_one();
     }
 
     /// Tells the server what there is to tell.
@@ -152,11 +159,18 @@ impl Acks {
 
     /// Under the lock: an ack of many that overtook a requeue among them would lose its message.
     fn tell_of(&self, mut ledger: MutexGuard<'_, Ledger>) {
-        let told = (self.tell)(ledger.take(!self.is_current()));
+        if self.lost.is_cancelled() {
+            return;
+        }
+        let told = (self.hand_over)(ledger.take(!self.is_current()));
+        let is_rest_left = ledger.untold() > 0;
         drop(ledger);
         if let Err(error) = told {
             tracing::debug!(%error, "settlements were lost with their channel; their messages come again");
             self.die();
+        } else if is_rest_left || !self.is_current() {
+            // For what has to wait for others, or to see that this was the last.
+            self.changed.notify_one();
         }
     }
 
@@ -167,7 +181,10 @@ impl Acks {
 }
 
 /// Hands `batch` over to the connection, in its order. What is not written when the connection ends comes again.
-pub(super) fn tell(channel: &Channel, batch: Batch) -> Result<(), Error> {
+pub(super) fn hand_over(channel: &Weak<Channel>, batch: Batch) -> Result<(), Error> {
+    let Some(channel) = channel.upgrade() else {
+        return Err(ErrorKind::InvalidChannelState(ChannelState::Closed, "settling").into());
+    };
     for tag in batch.requeued {
         handed_over(channel.basic_nack(tag, REQUEUE))?;
     }
@@ -209,5 +226,86 @@ impl Settle for Settler {
             return;
         }
         acks.settle(tag, settlement);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::timeout;
+
+    /// Nothing else is to be waited for that long.
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// The settlements of a channel, and what the server was told, in batches.
+    fn acks(prefetch: u16, delivered: usize) -> (Arc<Acks>, Arc<Mutex<Vec<Batch>>>) {
+        let told = Arc::<Mutex<Vec<Batch>>>::default();
+        let telling = told.clone();
+        let hand_over = move |batch| {
+            telling.lock().unwrap().push(batch);
+            Ok(())
+        };
+        let acks = Arc::new(Acks::new(NonZeroU16::new(prefetch).unwrap(), hand_over));
+        (0..delivered).for_each(|_| acks.deliver());
+        (acks, told)
+    }
+
+    fn told_of(told: &Mutex<Vec<Batch>>) -> Vec<u64> {
+        let told = told.lock().unwrap();
+        let mut tags: Vec<u64> =
+            told.iter().flat_map(|batch| batch.acked_up_to.into_iter().chain(batch.acked.iter().copied())).collect();
+        tags.sort_unstable();
+        tags
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_ack_behind_a_delivery_that_is_held_is_told_soon_with_any_prefetch() {
+        for prefetch in [1, 2, 7, 8, 200] {
+            let (acks, told) = acks(prefetch, 2);
+            let telling = tokio::spawn({
+                let acks = acks.clone();
+                async move { acks.tell_the_rest().await }
+            });
+            tokio::task::yield_now().await;
+            acks.settle(2, Settlement::Ack);
+            tokio::time::sleep(GATHER * 4).await;
+            assert_eq!(told_of(&told), [2], "prefetch {prefetch}");
+            telling.abort();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_channel_that_retires_is_done_with_its_last_settlement_with_any_prefetch() {
+        for prefetch in [1, 2, 7, 8, 200] {
+            let (acks, told) = acks(prefetch, 1);
+            let telling = tokio::spawn({
+                let acks = acks.clone();
+                async move { acks.tell_the_rest().await }
+            });
+            tokio::task::yield_now().await;
+            acks.retire();
+            tokio::time::sleep(GATHER * 4).await;
+            assert!(!telling.is_finished(), "one is held");
+            acks.settle(1, Settlement::Ack);
+            assert!(timeout(LONG, telling).await.is_ok(), "prefetch {prefetch}");
+            assert_eq!(told_of(&told), [1]);
+        }
+    }
+
+    #[test]
+    fn who_fills_a_batch_tells_it() {
+        let (acks, told) = acks(200, 2 * BATCH);
+        for tag in 1..=2 * BATCH as u64 {
+            acks.settle(tag, Settlement::Ack);
+        }
+        assert_eq!(told_of(&told), [BATCH as u64, 2 * BATCH as u64]);
+    }
+
+    #[test]
+    fn nothing_is_told_of_a_channel_that_is_gone() {
+        let (acks, told) = acks(1, 1);
+        acks.die();
+        acks.settle(1, Settlement::Ack);
+        assert!(told_of(&told).is_empty());
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{
     acks::{self, Acks, Settler},
-    intake::{Feed, Origin},
+    arrivals::Arrivals,
+    intake::{Descent, Feed},
     quiet::Quiet,
 };
 use crate::session::Session;
@@ -14,7 +15,6 @@ use lapin::{
 };
 use std::{num::NonZeroU16, sync::Arc};
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 /// Keeps the broker's runtime alive as long as somebody settles or consumes.
 pub(super) type Keep = Arc<dyn Send + Sync>;
@@ -22,7 +22,8 @@ pub(super) type Keep = Arc<dyn Send + Sync>;
 pub(super) struct Epoch {
     channel: Arc<Channel>,
     consumer: lapin::Consumer,
-    origin: Origin,
+    descent: Descent,
+    arrivals: Arrivals,
     telling: JoinHandle<()>,
 }
 
@@ -46,32 +47,37 @@ impl Epoch {
         prefetch: NonZeroU16,
         keep: Keep,
     ) -> Result<Epoch, Error> {
+        let arrivals = Arrivals::new(session.heard(), prefetch);
         let (channel, consumer) = session.guard(subscribe(&session, queue, prefetch)).await?;
-        let told = channel.clone();
-        let acks = Arc::new(Acks::new(prefetch, move |batch| acks::tell(&told, batch)));
+        // Not the channel itself: it would stay open as long as a delivery of it is held.
+        let there = Arc::downgrade(&channel);
+        let acks = Arc::new(Acks::new(prefetch, move |batch| acks::hand_over(&there, batch)));
         #[cfg(taskq_bug = "ack_across_epochs")]
         super::acks::newest().replace(acks.clone());
         let settle = Arc::new(Settler { acks: acks.clone(), _alive: keep });
         let telling = tokio::spawn(tell_the_rest(acks.clone(), session.clone()));
-        Ok(Epoch { channel, consumer, origin: Origin { session, acks, settle }, telling })
+        Ok(Epoch { channel, consumer, descent: Descent { session, acks, settle }, arrivals, telling })
     }
 
     /// Has deliveries taken, until they end.
-    pub(super) async fn deliver(&mut self, feed: &Feed, stop: &CancellationToken) -> End {
-        let mut quiet = Quiet::new();
-        let mut offered = feed.offer(self.consumer.clone(), self.origin.clone());
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => End::Stopped,
-            end = offered.ended() => end,
-            () = self.origin.session.died() => End::Lost(None),
-            () = quiet.lasts(&self.origin.acks) => End::Quiet,
+    pub(super) async fn deliver(&mut self, feed: &Feed) -> End {
+        let (mut quiet, session) = (Quiet::default(), self.descent.session.clone());
+        let mut offered = feed.offer(self.consumer.clone(), self.descent.clone(), self.arrivals.clone());
+        loop {
+            tokio::select! {
+                biased;
+                end = offered.ended() => return end,
+                () = session.died() => return End::Lost(None),
+                () = session.answered() => if let Some(end) = offered.look(&mut quiet) {
+                    return end;
+                },
+            }
         }
     }
 
     /// The channel is gone: settling does nothing any more, and the same messages come again.
     pub(super) fn lose(self) {
-        self.origin.acks.die();
+        self.descent.acks.die();
     }
 
     /// Takes nothing more, gives back what was not taken, and closes the channel once the rest is settled.
@@ -79,40 +85,43 @@ impl Epoch {
         if !is_cancelled {
             self.cancel().await;
         }
-        self.origin.acks.retire();
+        self.descent.acks.retire();
         // Ended by the channel's death too.
         let _ = (&mut self.telling).await;
+        // Whoever still holds a delivery was not waited for.
+        self.descent.acks.die();
         self.close_channel().await;
     }
 
     /// Tells what is settled, and leaves the rest to come again.
     pub(super) async fn close(mut self) {
         self.cancel().await;
-        self.origin.acks.close();
+        self.descent.acks.close();
         let _ = (&mut self.telling).await;
-        self.origin.acks.die();
+        self.descent.acks.die();
         self.close_channel().await;
     }
 
     /// Handles to what closing needs, for the time when the epoch itself is retiring.
     pub(super) fn acks(&self) -> Arc<Acks> {
-        self.origin.acks.clone()
+        self.descent.acks.clone()
     }
 
     async fn cancel(&mut self) {
         let cancelling = self.channel.basic_cancel(self.consumer.tag(), BasicCancelOptions::default());
-        if let Err(error) = self.origin.session.guard(cancelling).await {
+        if let Err(error) = self.descent.session.guard(cancelling).await {
             tracing::debug!(%error, "the consumer's channel was gone before it was cancelled");
-            return self.origin.acks.die();
+            return self.descent.acks.die();
         }
-        // What came before the server knew.
-        while let Ok(Some(received)) = self.origin.session.guard(self.consumer.next().map(Option::transpose)).await {
-            drop(self.origin.delivery(received));
+        // What came before the server knew. It is all here: lapin takes in one frame after the other.
+        while let Some(Some(Ok(received))) = self.consumer.next().now_or_never() {
+            let sent_after = self.descent.session.heard();
+            drop(self.descent.delivery(received, sent_after));
         }
     }
 
     async fn close_channel(&self) {
-        if let Err(error) = self.origin.session.guard(self.channel.close(200, "done".into())).await {
+        if let Err(error) = self.descent.session.guard(self.channel.close(200, "done".into())).await {
             tracing::debug!(%error, "the consumer's channel was gone before it was closed");
         }
     }

@@ -2,6 +2,7 @@
 //! than their own.
 
 mod acks;
+mod arrivals;
 mod epoch;
 mod intake;
 mod ledger;

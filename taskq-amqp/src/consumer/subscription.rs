@@ -81,7 +81,7 @@ impl Subscription {
         let mut next = Some(first);
         while let Some(mut epoch) = next.take() {
             let closing = self.subscriber.closing.clone();
-            let end = closing.run_until_cancelled(epoch.deliver(&self.feed, &self.stop)).await;
+            let end = closing.run_until_cancelled(epoch.deliver(&self.feed)).await;
             match end {
                 None => return epoch.close().await,
                 Some(End::Stopped) => return self.retire(epoch, false).await,
