@@ -87,7 +87,9 @@ async fn a_cancelled_consumer_is_noticed_while_nobody_takes_anything() {
     with_queue("noticed", async |queue| {
         let broker = broker_with(&queue).await;
         let mut consumer = consume(&broker, &queue, 10).await;
-        broker.publish(to(&queue, 0)).await.unwrap();
+        for number in 0..3 {
+            broker.publish(to(&queue, number)).await.unwrap();
+        }
         let held = next(&mut consumer).await;
         operator().await.delete(&queue).await;
         eventually("the line is cut", async || held.line.as_ref().unwrap().is_cut()).await;

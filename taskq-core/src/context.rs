@@ -269,7 +269,7 @@ impl TaskContext {
     /// # use taskq::{Run, Task, TaskConfig};
     /// # struct Crunch;
     /// # impl Task for Crunch { type Args = (); type Output = u64; type Returns = u64; const NAME: &'static str = "crunch"; const CONFIG: TaskConfig = TaskConfig::new().blocking().timeout(Duration::from_millis(50)); }
-    /// # impl Run for Crunch { async fn run(ctx: TaskContext, _: ()) -> Result<u64, BoxError> { taskq::__private::blocking(ctx.clone(), move || crunch(&ctx)).await? } }
+    /// # impl Run for Crunch { async fn run(ctx: TaskContext, _: ()) -> Result<u64, BoxError> { taskq::__private::blocking(ctx.clone(), move || crunch(&ctx), |ended| ended).await } }
     /// # let app = InMemoryBroker::new().register::<Crunch>();
     /// let handle = Call::<Crunch>::new(()).kiq().on(&app).await?; // `Crunch` has `timeout = "50ms"`
     /// let failure = handle.wait_result().await?.into_value().unwrap_err();

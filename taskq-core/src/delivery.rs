@@ -207,7 +207,7 @@ pub struct Delivery {
     pub epitaph: Option<Box<Epitaph>>,
     /// Whether it was delivered before, to anyone.
     pub redelivered: bool,
-    /// When it came.
+    /// When it was taken from the broker.
     pub received: Instant,
     /// The broker has sent it later than this. It may have waited on a line that stood still, and the broker have given it to
     /// somebody else meanwhile.

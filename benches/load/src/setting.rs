@@ -45,7 +45,7 @@ impl Setting {
             amounts: args.amounts(),
             rounds: args.rounds(),
             kinds: args.kinds.clone(),
-            name: format!("taskq-load-{:x}-{}", clock::unix_millis(), std::process::id()),
+            name: name(),
             servers,
             connection,
             redis,
@@ -128,4 +128,11 @@ impl Setting {
     fn queues(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What everything of one setting is called. Tests make several of them in one millisecond.
+fn name() -> String {
+    static SETTINGS: AtomicU64 = AtomicU64::new(0);
+    let number = SETTINGS.fetch_add(1, Ordering::Relaxed);
+    format!("taskq-load-{:x}-{}-{number}", clock::unix_millis(), std::process::id())
 }

@@ -6,6 +6,7 @@ use crate::{delay, session::Session, wire};
 use futures_util::{FutureExt, StreamExt};
 use lapin::message::Delivery as Received;
 use std::{
+    collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker, ready},
 };
@@ -39,8 +40,8 @@ struct Present {
     consumer: lapin::Consumer,
     descent: Descent,
     arrivals: Arrivals,
-    /// Found when the subscription looked, and to be taken next.
-    found: Option<Delivery>,
+    /// Found when the subscription looked, and to be taken first.
+    found: VecDeque<Delivery>,
     ended: oneshot::Sender<End>,
 }
 
@@ -48,7 +49,7 @@ type Arrived = Option<Result<Received, lapin::Error>>;
 
 impl Present {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Delivery, End>> {
-        if let Some(found) = self.found.take() {
+        if let Some(found) = self.found.pop_front() {
             return Poll::Ready(Ok(found));
         }
         // With a large prefetch there may be a lot, and others are to have a turn meanwhile.
@@ -73,20 +74,21 @@ impl Present {
         }
     }
 
-    /// Whoever takes deliveries may be held up. What has come is not quiet, and an end is an end.
+    /// Whoever takes deliveries may be held up. What has come is not quiet, and an end behind it is an end.
     fn look(&mut self) -> Option<End> {
-        if self.found.is_none() {
+        // With a waker of its own.
+        let mut looking = self.consumer.clone();
+        loop {
             let heard = self.descent.session.heard();
-            // With a waker of its own.
-            match self.consumer.clone().next().now_or_never() {
-                None => self.arrivals.none_left(heard),
-                Some(arrived) => match self.take(arrived, heard) {
-                    Ok(delivery) => self.found = Some(delivery),
-                    Err(end) => return Some(end),
-                },
+            let Some(arrived) = looking.next().now_or_never() else {
+                self.arrivals.none_left(heard);
+                return (!self.descent.acks.is_current()).then_some(End::Lost(None));
+            };
+            match self.take(arrived, heard) {
+                Ok(delivery) => self.found.push_back(delivery),
+                Err(end) => return Some(end),
             }
         }
-        None
     }
 }
 
@@ -158,7 +160,7 @@ impl Feed {
     /// Deliveries are taken from there, until the guard is dropped.
     pub(super) fn offer(&self, consumer: lapin::Consumer, descent: Descent, arrivals: Arrivals) -> Offered<'_> {
         let (ended, end) = oneshot::channel();
-        let present = Present { consumer, descent, arrivals, found: None, ended };
+        let present = Present { consumer, descent, arrivals, found: VecDeque::new(), ended };
         self.0.change(|state| state.present = (!state.is_over).then_some(present));
         Offered { feed: self, end }
     }
@@ -188,7 +190,7 @@ impl Offered<'_> {
         if let Some(end) = present.look() {
             return Some(end);
         }
-        if present.found.is_some() {
+        if !present.found.is_empty() {
             let taker = state.taker.take();
             drop(state);
             taker.into_iter().for_each(Waker::wake);

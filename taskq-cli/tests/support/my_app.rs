@@ -17,9 +17,9 @@ impl Task for Endless {
 }
 
 impl Run for Endless {
-    fn run(_: TaskContext, (): ()) -> BoxFuture<'static, Result<(), BoxError>> {
+    async fn run(_: TaskContext, (): ()) -> Result<(), BoxError> {
         eprintln!("endless runs");
-        Box::pin(pending())
+        pending().await
     }
 }
 
