@@ -7,6 +7,7 @@ mod support;
 
 use std::time::Duration;
 use support::{broker_with, consume, next, number_of, operator, to, with_queue};
+use taskq_amqp::AmqpBroker;
 use taskq_core::{Broker, Delivery};
 use taskq_faults::wait::eventually;
 use tokio::time::{Instant, sleep};
@@ -20,6 +21,12 @@ const ONE_ANSWER: Duration = Duration::from_millis(2500);
 /// Longer than a channel stays quiet that has nothing to do.
 const LONG: Duration = Duration::from_secs(13);
 
+async fn publish_all(broker: &AmqpBroker, queue: &str, numbers: impl Iterator<Item = usize>) {
+    for number in numbers {
+        broker.publish(to(queue, number)).await.unwrap();
+    }
+}
+
 fn age(delivery: &Delivery) -> Duration {
     Instant::now() - delivery.sent_after
 }
@@ -31,9 +38,7 @@ async fn what_has_lain_there_is_not_taken_for_young() {
         let mut consumer = consume(&broker, &queue, 10).await;
         broker.publish(to(&queue, 0)).await.unwrap();
         next(&mut consumer).await.ack();
-        for number in 1..=3 {
-            broker.publish(to(&queue, number)).await.unwrap();
-        }
+        publish_all(&broker, &queue, 1..=3).await;
         let sent = Instant::now();
         sleep(SOME_ANSWERS).await;
         for number in 1..=3 {
@@ -68,9 +73,7 @@ async fn what_lies_there_is_not_given_back_for_being_quiet() {
     with_queue("lies", async |queue| {
         let broker = broker_with(&queue).await;
         let mut consumer = consume(&broker, &queue, 10).await;
-        for number in 0..4 {
-            broker.publish(to(&queue, number)).await.unwrap();
-        }
+        publish_all(&broker, &queue, 0..4).await;
         next(&mut consumer).await.ack();
         sleep(LONG).await;
         for number in 1..4 {
@@ -87,9 +90,7 @@ async fn a_cancelled_consumer_is_noticed_while_nobody_takes_anything() {
     with_queue("noticed", async |queue| {
         let broker = broker_with(&queue).await;
         let mut consumer = consume(&broker, &queue, 10).await;
-        for number in 0..3 {
-            broker.publish(to(&queue, number)).await.unwrap();
-        }
+        publish_all(&broker, &queue, 0..3).await;
         let held = next(&mut consumer).await;
         operator().await.delete(&queue).await;
         eventually("the line is cut", async || held.line.as_ref().unwrap().is_cut()).await;
@@ -102,9 +103,7 @@ async fn a_small_prefetch_goes_on_while_one_is_held() {
     with_queue("small", async |queue| {
         let broker = broker_with(&queue).await;
         let mut consumer = consume(&broker, &queue, 2).await;
-        for number in 0..6 {
-            broker.publish(to(&queue, number)).await.unwrap();
-        }
+        publish_all(&broker, &queue, 0..6).await;
         let held = next(&mut consumer).await;
         for number in 1..6 {
             let delivery = next(&mut consumer).await;

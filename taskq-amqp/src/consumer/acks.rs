@@ -129,10 +129,10 @@ impl Acks {
                 self.changed.notified().await;
                 continue;
             }
-            if self.is_current() {
+            if untold < self.batch && self.is_current() {
                 let _ = timeout(GATHER, self.hurry.notified()).await;
             }
-            self.tell();
+            self.tell(self.ledger());
         }
     }
 
@@ -146,19 +146,15 @@ impl Acks {
         let mut ledger = self.ledger();
         ledger.settle(tag, settlement);
         if ledger.untold() >= self.batch {
-            return self.tell_of(ledger);
+            return self.tell(ledger);
         }
         drop(ledger);
         self.changed.notify_one();
     }
 
-    /// Tells the server what there is to tell.
-    pub(super) fn tell(&self) {
-        self.tell_of(self.ledger());
-    }
-
-    /// Under the lock: an ack of many that overtook a requeue among them would lose its message.
-    fn tell_of(&self, mut ledger: MutexGuard<'_, Ledger>) {
+    /// Tells the server what there is to tell. Under the lock: an ack of many that overtook a requeue among them would lose its
+    /// message.
+    fn tell(&self, mut ledger: MutexGuard<'_, Ledger>) {
         if self.lost.is_cancelled() {
             return;
         }
@@ -232,7 +228,7 @@ impl Settle for Settler {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::time::timeout;
+    use tokio::{task::JoinHandle, time::timeout};
 
     /// Nothing else is to be waited for that long.
     const LONG: Duration = Duration::from_secs(60);
@@ -250,6 +246,13 @@ mod tests {
         (acks, told)
     }
 
+    async fn begin_telling(acks: &Arc<Acks>) -> JoinHandle<()> {
+        let acks = acks.clone();
+        let telling = tokio::spawn(async move { acks.tell_the_rest().await });
+        tokio::task::yield_now().await;
+        telling
+    }
+
     fn told_of(told: &Mutex<Vec<Batch>>) -> Vec<u64> {
         let told = told.lock().unwrap();
         let mut tags: Vec<u64> =
@@ -262,11 +265,7 @@ mod tests {
     async fn an_ack_behind_a_delivery_that_is_held_is_told_soon_with_any_prefetch() {
         for prefetch in [1, 2, 7, 8, 200] {
             let (acks, told) = acks(prefetch, 2);
-            let telling = tokio::spawn({
-                let acks = acks.clone();
-                async move { acks.tell_the_rest().await }
-            });
-            tokio::task::yield_now().await;
+            let telling = begin_telling(&acks).await;
             acks.settle(2, Settlement::Ack);
             tokio::time::sleep(GATHER * 4).await;
             assert_eq!(told_of(&told), [2], "prefetch {prefetch}");
@@ -278,11 +277,7 @@ mod tests {
     async fn a_channel_that_retires_is_done_with_its_last_settlement_with_any_prefetch() {
         for prefetch in [1, 2, 7, 8, 200] {
             let (acks, told) = acks(prefetch, 1);
-            let telling = tokio::spawn({
-                let acks = acks.clone();
-                async move { acks.tell_the_rest().await }
-            });
-            tokio::task::yield_now().await;
+            let telling = begin_telling(&acks).await;
             acks.retire();
             tokio::time::sleep(GATHER * 4).await;
             assert!(!telling.is_finished(), "one is held");

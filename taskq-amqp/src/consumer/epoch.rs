@@ -60,7 +60,7 @@ impl Epoch {
     }
 
     /// Has deliveries taken, until they end.
-    pub(super) async fn deliver(&mut self, feed: &Feed) -> End {
+    pub(super) async fn deliver(&self, feed: &Feed) -> End {
         let (mut quiet, session) = (Quiet::default(), self.descent.session.clone());
         let mut offered = feed.offer(self.consumer.clone(), self.descent.clone(), self.arrivals.clone());
         loop {

@@ -79,7 +79,7 @@ struct Subscription {
 impl Subscription {
     async fn run(mut self, first: Epoch) {
         let mut next = Some(first);
-        while let Some(mut epoch) = next.take() {
+        while let Some(epoch) = next.take() {
             let closing = self.subscriber.closing.clone();
             let end = closing.run_until_cancelled(epoch.deliver(&self.feed)).await;
             match end {
