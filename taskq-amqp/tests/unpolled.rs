@@ -163,6 +163,25 @@ async fn each_of_many_hears_that_its_own_queue_is_full() {
     .await;
 }
 
+/// By a line on which a refusal takes its time.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_queue_is_known_to_have_taken_nothing_when_the_time_is_over() {
+    with_queue("full-to-the-end", async |queue| {
+        let operator = operator().await;
+        let line = line();
+        line.line(Who::All, Way::ToClient, Line::Delay(Duration::from_millis(30)));
+        let broker = AmqpBroker::new(line.url());
+        declare_small(&queue, 1).await;
+        broker.publish(to(&queue, 0)).await.unwrap();
+        // They ask again at different times, and some of them shortly before theirs is over.
+        let many = (1..=60).map(|number| to(&queue, number).within(Duration::from_millis(370)));
+        let outcomes = ended(broker.publish_many(many.collect())).await;
+        assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(BrokerError::Full { .. }))), "{outcomes:?}");
+        operator.delete(&queue).await;
+    })
+    .await;
+}
+
 /// Five bodies of the largest size, each queue on another channel but the last: more than may be unconfirmed together.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_large_messages_wait_for_the_room_of_those_before_them() {

@@ -9,6 +9,10 @@ use std::{
 const FIRST_PARK: Duration = Duration::from_millis(50);
 const LONGEST_PARK: Duration = Duration::from_secs(1);
 
+/// A message that goes again so shortly before its time is over may be over before the server has said anything, and then
+/// nobody knows whether it was taken.
+const LAST_TRY: Duration = Duration::from_millis(100);
+
 #[derive(Default)]
 pub(super) struct Backlog {
     /// In order.
@@ -51,11 +55,12 @@ impl Backlog {
         }
     }
 
-    /// Keeps a message until its queue may have room again, which is at the time that this gives.
+    /// Keeps a message until its queue may have room again, or its time is over, which is when this says.
     pub(super) fn park(&mut self, mut job: Box<Job>) -> Instant {
         let pause =
             FIRST_PARK.saturating_mul(1 << job.nacks.min(10)).min(LONGEST_PARK).mul_f64(0.5 + 0.5 * fastrand::f64());
-        let until = Instant::now() + pause;
+        let again = Instant::now() + pause;
+        let until = if again + LAST_TRY < job.deadline { again } else { job.deadline };
         job.nacks += 1;
         self.parked.push((until, job));
         until
