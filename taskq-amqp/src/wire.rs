@@ -8,7 +8,7 @@ use crate::error::too_long;
 use bytes::Bytes;
 use lapin::{
     BasicProperties,
-    types::{AMQPValue, FieldTable, ShortString},
+    types::{AMQPValue, FieldTable, LongString, ShortString},
 };
 use std::{borrow::Cow, collections::BTreeMap};
 use taskq_core::{
@@ -107,7 +107,7 @@ fn of_message(
     headers.instant(wire::HEADER_EXPIRES, message.expires);
     headers.instant(wire::HEADER_FIRST_FAILED, message.first_failed);
     if let Some(traceparent) = message.traceparent {
-        headers.text(wire::HEADER_TRACEPARENT, &traceparent.to_string());
+        headers.text(wire::HEADER_TRACEPARENT, traceparent.to_string());
     }
     for (name, value) in &message.labels {
         headers.0.insert(short("the name of a label", name)?, AMQPValue::LongString(value.as_str().into()));
@@ -187,17 +187,17 @@ impl Headers {
         }
     }
 
-    fn text(&mut self, name: &'static str, text: &str) {
+    fn text(&mut self, name: &'static str, text: impl Into<LongString>) {
         self.0.insert(name.into(), AMQPValue::LongString(text.into()));
     }
 
     fn epitaph(&mut self, epitaph: &Epitaph) {
         let failure = &epitaph.failure;
         self.text(wire::HEADER_DEAD_KIND, failure.kind.as_str());
-        self.text(wire::HEADER_DEAD_ERROR, &failure.message);
-        self.text(wire::HEADER_DEAD_CHAIN, &chain(&failure.chain));
+        self.text(wire::HEADER_DEAD_ERROR, failure.message.as_str());
+        self.text(wire::HEADER_DEAD_CHAIN, chain(&failure.chain));
         self.number(wire::HEADER_DEAD_ATTEMPTS, failure.attempts.into());
-        self.text(wire::HEADER_DEAD_QUEUE, &epitaph.queue);
+        self.text(wire::HEADER_DEAD_QUEUE, epitaph.queue.as_str());
         self.instant(wire::HEADER_DEAD_FIRST, Some(epitaph.first_failed));
         self.instant(wire::HEADER_DEAD_LAST, Some(epitaph.last_failed));
     }

@@ -2,8 +2,12 @@
 
 use crate::{error::BoxError, message::ContentType};
 use bytes::Bytes;
-use serde::{Serialize, de::DeserializeOwned};
-use std::cell::Cell;
+use rmp_serde::decode::Error;
+use serde::{
+    Deserialize, Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
+use std::{cell::Cell, io::ErrorKind};
 
 /// The value as bytes.
 pub(crate) fn encode(content_type: ContentType, value: &impl Serialize) -> Result<Bytes, BoxError> {
@@ -35,11 +39,11 @@ thread_local! {
 pub(crate) fn decode<T: DeserializeOwned>(content_type: ContentType, bytes: &[u8]) -> Result<T, BoxError> {
     match content_type {
         ContentType::MessagePack => {
-            let mut rest = bytes;
-            let value = rmp_serde::from_read(&mut rest)?;
-            match rest.len() {
-                0 => Ok(value),
-                left => Err(format!("{left} bytes follow the end of the value").into()),
+            let mut reader = rmp_serde::Deserializer::from_read_ref(bytes);
+            let value = T::deserialize(&mut reader)?;
+            match IgnoredAny::deserialize(&mut reader) {
+                Err(Error::InvalidMarkerRead(end)) if end.kind() == ErrorKind::UnexpectedEof => Ok(value),
+                _ => Err("more bytes follow the end of the value".into()),
             }
         }
         ContentType::Json => Ok(serde_json::from_slice(bytes)?),

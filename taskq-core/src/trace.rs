@@ -54,13 +54,14 @@ impl TraceContext {
     /// assert!(TraceContext::parse(&header.to_uppercase()).is_none());
     /// ```
     pub fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.split('-');
-        let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-        let [version] = read_hex(version)?;
-        if version == 0xff || version == 0 && parts.next().is_some() {
+        // Each part has its place, whatever later versions add behind them.
+        let (head, more) = text.as_bytes().split_first_chunk::<55>()?;
+        let [version] = read_hex(&head[..2])?;
+        let is_formed = [2, 35, 52].iter().all(|&at| head[at] == b'-') && matches!(more.first(), None | Some(b'-'));
+        if !is_formed || version == 0xff || version == 0 && !more.is_empty() {
             return None;
         }
-        let (trace, span, [flags]) = (read_hex(trace)?, read_hex(span)?, read_hex(flags)?);
+        let (trace, span, [flags]) = (read_hex(&head[3..35])?, read_hex(&head[36..52])?, read_hex(&head[53..])?);
         (trace != [0; 16] && span != [0; 8]).then_some(TraceContext { trace, span, flags })
     }
 
@@ -81,27 +82,34 @@ fn new_span() -> [u8; 8] {
 }
 
 /// Exactly so many bytes, in small letters.
-fn read_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+fn read_hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     let mut bytes = [0; N];
-    if text.len() != 2 * N {
-        return None;
+    let mut seen = 0;
+    for (byte, digits) in bytes.iter_mut().zip(text.chunks_exact(2)) {
+        let (high, low) = (VALUES[usize::from(digits[0])], VALUES[usize::from(digits[1])]);
+        *byte = high << 4 | low;
+        seen |= high | low;
     }
-    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        *byte = digit(digits[0])? << 4 | digit(digits[1])?;
-    }
-    Some(bytes)
+    (text.len() == 2 * N && seen != NO_DIGIT).then_some(bytes)
 }
 
-fn digit(letter: u8) -> Option<u8> {
-    match letter {
-        b'0'..=b'9' => Some(letter - b'0'),
-        b'a'..=b'f' => Some(letter - b'a' + 10),
-        _ => None,
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+/// Stays what it is, whatever digits are added to it.
+const NO_DIGIT: u8 = 0xff;
+
+/// What each letter is worth: every message that is read has 52 of them.
+static VALUES: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let mut digit = 0;
+    while digit < DIGITS.len() {
+        values[DIGITS[digit] as usize] = digit as u8;
+        digit += 1;
     }
-}
+    values
+};
 
 fn write_hex(text: &mut [u8], bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for (digits, byte) in text.chunks_exact_mut(2).zip(bytes) {
         digits.copy_from_slice(&[byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]));
     }

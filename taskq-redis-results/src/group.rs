@@ -18,6 +18,8 @@ const BYTES: usize = 4 * 1024 * 1024;
 const SET_ARGS: usize = 6;
 const SET_BYTES: usize = 32;
 
+const MEMBERS: &str = "SMEMBERS";
+
 /// A record to be stored.
 pub(crate) struct Entry {
     pub(crate) id: TaskId,
@@ -87,7 +89,7 @@ async fn write(shared: &Arc<Shared>, entries: &[Entry]) -> Vec<Written> {
     commands.ignore_errors();
     for entry in entries {
         commands.add_command(set_first(&shared.keys.record(&entry.id), entry));
-        commands.cmd("SMEMBERS").arg(shared.keys.waiters(&entry.id));
+        commands.add_command(members(&shared.keys.waiters(&entry.id)));
     }
     match shared.link.ask::<Vec<RedisResult<Value>>>(&commands, Some(COMMAND_LIMIT)).await {
         Ok(replies) => read(shared, entries, replies),
@@ -99,6 +101,12 @@ fn set_first(key: &str, entry: &Entry) -> Cmd {
     let mut set = Cmd::with_capacity(SET_ARGS, key.len() + entry.bytes.len() + SET_BYTES);
     set.arg("SET").arg(key).arg(&entry.bytes).arg("NX").arg("PX").arg(millis(entry.ttl));
     set
+}
+
+fn members(key: &str) -> Cmd {
+    let mut members = Cmd::with_capacity(2, MEMBERS.len() + key.len());
+    members.arg(MEMBERS).arg(key);
+    members
 }
 
 fn read(shared: &Arc<Shared>, entries: &[Entry], replies: Vec<RedisResult<Value>>) -> Vec<Written> {
