@@ -12,6 +12,7 @@ use crate::{
     role::cue::Cue,
 };
 use anyhow::Result;
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use std::time::Duration;
 use taskq::prelude::*;
 use tokio::task::JoinSet;
@@ -63,16 +64,16 @@ pub(crate) async fn pace(place: &Place, schedule: Schedule, mut cue: Cue) -> Res
     let mut took = Distribution::new()?;
     let watch = cue.ready().await?;
     let mut due = schedule.start();
-    let mut on_their_way = JoinSet::new();
+    let mut on_their_way = FuturesUnordered::new();
     let mut is_over = false;
     while !is_over || !on_their_way.is_empty() {
         tokio::select! {
             next = due.recv(), if !is_over => {
                 let Some((number, intended)) = next else { is_over = true; continue };
-                on_their_way.spawn(call(app.clone(), intended, schedule.is_waited_for(number)));
+                on_their_way.push(call(&app, intended, schedule.is_waited_for(number)));
             }
-            Some(ended) = on_their_way.join_next() => {
-                if let Some(nanos) = ended?? {
+            Some(ended) = on_their_way.next() => {
+                if let Some(nanos) = ended? {
                     took.record(nanos);
                 }
             }
@@ -85,8 +86,8 @@ pub(crate) async fn pace(place: &Place, schedule: Schedule, mut cue: Cue) -> Res
 }
 
 /// Publishes one task and, if it is to be waited for, says how long after the intended moment its result came.
-async fn call(app: App, intended: u64, is_waited_for: bool) -> Result<Option<u64>> {
-    let handle = kept(intended).kiq().on(&app).await?;
+async fn call(app: &App, intended: u64, is_waited_for: bool) -> Result<Option<u64>> {
+    let handle = kept(intended).kiq().on(app).await?;
     if !is_waited_for {
         return Ok(None);
     }
