@@ -15,11 +15,13 @@ use std::{
     task::{Context, Poll, Waker},
     time::Instant,
 };
-use taskq_core::TaskId;
+use taskq_core::{TaskId, defaults::KIQ_MANY_IN_FLIGHT};
 use tokio_util::sync::ReusableBoxFuture;
 
 /// The server may confirm many at once, and lapin then looks at all that are outstanding.
 const MAX_MESSAGES: usize = 512;
+/// What one call sends goes without the keeper, which a message calls that has to wait for its turn.
+const _: () = assert!(KIQ_MANY_IN_FLIGHT <= MAX_MESSAGES);
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 
 type Confirmed = Result<Confirmation, lapin::Error>;

@@ -24,7 +24,7 @@ type OutputOf<I> = <<<I as IntoIterator>::Item as IntoKiq>::Task as Task>::Outpu
 type Handles<R> = Result<Vec<TaskHandle<R>>, KiqManyError<R>>;
 
 impl App {
-    /// Hands calls over, up to 1,000 of them in flight, taking them from the iterator as it goes. Resolves to all
+    /// Hands calls over, up to 500 of them in flight, taking them from the iterator as it goes. Resolves to all
     /// handles, in order, when every one is confirmed. All go to this app; a [`Kiq`](crate::Kiq) keeps its other
     /// options.
     ///
