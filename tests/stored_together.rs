@@ -5,14 +5,20 @@
 mod support;
 
 use std::{
+    collections::HashMap,
+    num::NonZeroU16,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    task::{Context, Poll, ready},
     time::Duration,
 };
 use support::Log;
-use taskq::{BoxFuture, InMemoryResults, ResultBackend, ResultError, ResultRecord, TaskId, prelude::*};
+use taskq::{
+    BoxFuture, Broker, BrokerError, Capabilities, Consumer, Delivery, DeliverySource, InMemoryResults, Publish,
+    QueueInfo, ResultBackend, ResultError, ResultRecord, Settle, Settlement, TaskId, Unsettled, prelude::*,
+};
 use taskq_faults::wait::eventually;
 use tokio::sync::Notify;
 
@@ -188,4 +194,94 @@ async fn a_worker_that_is_told_to_stop_waits_for_the_records_that_are_on_their_w
     app.worker().shutdown_timeout("20s").run_until(stop).await.unwrap();
     assert!(results.fetch(handle.id()).await.unwrap().is_some(), "the worker did not wait for it");
     assert_eq!(app.broker().inspect("taskq").await.unwrap().ready, 0);
+}
+
+/// The broker in memory, which hears of what is settled when it is flushed.
+#[derive(Debug, Clone)]
+struct Gathering(InMemoryBroker);
+
+struct GatheringSource {
+    consumer: Consumer,
+    gathered: Arc<Gathered>,
+    next: u64,
+}
+
+#[derive(Default)]
+struct Gathered {
+    held: Mutex<HashMap<u64, Unsettled>>,
+    untold: Mutex<Vec<(Unsettled, Settlement)>>,
+}
+
+impl Broker for Gathering {
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
+    }
+
+    fn declare<'a>(&'a self, queue: &'a QueueSpec) -> BoxFuture<'a, Result<(), BrokerError>> {
+        self.0.declare(queue)
+    }
+
+    fn publish(&self, message: Publish) -> BoxFuture<'_, Result<(), BrokerError>> {
+        self.0.publish(message)
+    }
+
+    fn consume<'a>(
+        &'a self,
+        queue: &'a QueueSpec,
+        prefetch: NonZeroU16,
+    ) -> BoxFuture<'a, Result<Consumer, BrokerError>> {
+        Box::pin(async move {
+            let consumer = self.0.consume(queue, prefetch).await?;
+            Ok(Consumer::new(GatheringSource { consumer, gathered: Arc::default(), next: 0 }))
+        })
+    }
+
+    fn inspect<'a>(&'a self, queue: &'a str) -> BoxFuture<'a, Result<QueueInfo, BrokerError>> {
+        self.0.inspect(queue)
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), BrokerError>> {
+        self.0.close()
+    }
+}
+
+impl DeliverySource for GatheringSource {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Delivery>> {
+        let Some(delivery) = ready!(self.consumer.poll_next(cx)) else { return Poll::Ready(None) };
+        self.next += 1;
+        self.gathered.held.lock().unwrap().insert(self.next, delivery.unsettled);
+        Poll::Ready(Some(Delivery::new(delivery.content, delivery.redelivered, self.next, self.gathered.clone())))
+    }
+
+    fn stop(&mut self) {
+        self.consumer.stop();
+    }
+}
+
+impl Settle for Gathered {
+    fn settle(&self, tag: u64, settlement: Settlement) {
+        let unsettled = self.held.lock().unwrap().remove(&tag);
+        self.untold.lock().unwrap().extend(unsettled.map(|unsettled| (unsettled, settlement)));
+    }
+
+    fn flush(&self) {
+        let untold = std::mem::take(&mut *self.untold.lock().unwrap());
+        for (unsettled, settlement) in untold {
+            match settlement {
+                Settlement::Ack => unsettled.ack(),
+                Settlement::Requeue => unsettled.requeue(),
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_holds_acks_back_is_told_that_no_more_follow() {
+    let (results, log) = (Arc::new(Together::new(Mood::Well)), Log::default());
+    let broker = Gathering(InMemoryBroker::new());
+    let app = broker.clone().with_result_backend(results).with_state(log.clone());
+    let handles = app.kiq_many((0..100).map(double)).await.unwrap();
+    app.worker().run_until(all_are_done(&handles)).await.unwrap();
+    let queue = broker.inspect("taskq").await.unwrap();
+    assert_eq!((queue.ready, log.count("ran")), (0, 100), "what was not told went back");
 }

@@ -90,6 +90,38 @@ pub trait Settle: Send + Sync {
     /// assert_eq!(connection.try_recv(), Ok((7, Settlement::Ack)));
     /// ```
     fn settle(&self, tag: u64, settlement: Settlement);
+
+    /// Nothing else is about to be settled: what was held back, to tell it together with more, is told now. Called after the
+    /// results of many runs were stored together and their deliveries settled. It must not block. By default nothing
+    /// happens, which suits a broker that holds nothing back, or not for long.
+    ///
+    /// ```
+    /// use std::sync::{Mutex, mpsc::{Sender, channel}};
+    /// use taskq::{Settle, Settlement};
+    ///
+    /// struct Gathering {
+    ///     untold: Mutex<Vec<u64>>,
+    ///     connection: Sender<Vec<u64>>,
+    /// }
+    ///
+    /// impl Settle for Gathering {
+    ///     fn settle(&self, tag: u64, _: Settlement) {
+    ///         self.untold.lock().unwrap().push(tag); // and a timer, for settlements that come alone
+    ///     }
+    ///
+    ///     fn flush(&self) {
+    ///         let tags = std::mem::take(&mut *self.untold.lock().unwrap());
+    ///         let _ = self.connection.send(tags);
+    ///     }
+    /// }
+    ///
+    /// let (connection, told) = channel();
+    /// let settle = Gathering { untold: Mutex::default(), connection };
+    /// (1..=3).for_each(|tag| settle.settle(tag, Settlement::Ack));
+    /// settle.flush();
+    /// assert_eq!(told.try_recv(), Ok(vec![1, 2, 3]));
+    /// ```
+    fn flush(&self) {}
 }
 
 /// The duty to settle one delivery. It is done once: by [`Unsettled::ack`], by [`Unsettled::requeue`], or by being
@@ -160,6 +192,11 @@ impl Unsettled {
     /// ```
     pub fn requeue(mut self) {
         self.tell(Settlement::Requeue);
+    }
+
+    /// What it is settled with, until it is.
+    pub(crate) fn settler(&self) -> Option<&Arc<dyn Settle>> {
+        self.settle.as_ref()
     }
 
     /// Once: nothing is told after that.

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 const GATHER: Duration = Duration::from_millis(5);
 
 /// With so many nobody waits for more.
-const BATCH: usize = 32;
+const BATCH: usize = 64;
 
 const REQUEUE: BasicNackOptions = BasicNackOptions { multiple: false, requeue: true };
 
@@ -152,6 +152,14 @@ impl Acks {
         self.changed.notify_one();
     }
 
+    /// Nothing else is about to come: what there is does not wait for more.
+    fn flush(&self) {
+        let ledger = self.ledger();
+        if ledger.untold() > 0 {
+            self.tell(ledger);
+        }
+    }
+
     /// Tells the server what there is to tell. Under the lock: an ack of many that overtook a requeue among them would lose its
     /// message.
     fn tell(&self, mut ledger: MutexGuard<'_, Ledger>) {
@@ -223,6 +231,10 @@ impl Settle for Settler {
         }
         acks.settle(tag, settlement);
     }
+
+    fn flush(&self) {
+        self.acks.flush();
+    }
 }
 
 #[cfg(test)]
@@ -289,11 +301,21 @@ mod tests {
 
     #[test]
     fn who_fills_a_batch_tells_it() {
-        let (acks, told) = acks(200, 2 * BATCH);
+        let (acks, told) = acks(u16::MAX, 2 * BATCH);
         for tag in 1..=2 * BATCH as u64 {
             acks.settle(tag, Settlement::Ack);
         }
         assert_eq!(told_of(&told), [BATCH as u64, 2 * BATCH as u64]);
+    }
+
+    #[test]
+    fn what_is_flushed_is_told_once() {
+        let (acks, told) = acks(200, 3);
+        (1..=3).for_each(|tag| acks.settle(tag, Settlement::Ack));
+        assert!(told_of(&told).is_empty());
+        acks.flush();
+        acks.flush();
+        assert_eq!(told_of(&told), [3]);
     }
 
     #[test]

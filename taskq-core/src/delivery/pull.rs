@@ -99,4 +99,8 @@ impl Settle for Counted {
         self.settle.settle(tag, settlement);
         self.room.leave();
     }
+
+    fn flush(&self) {
+        self.settle.flush();
+    }
 }

@@ -3,7 +3,12 @@
 
 use super::{settle::Settling, standing::Footing, store::Stored};
 use crate::{
-    delivery::Settlement, error::ResultError, id::TaskId, panic, record::ResultRecord, results::ResultBackend,
+    delivery::{Settle, Settlement},
+    error::ResultError,
+    id::TaskId,
+    panic,
+    record::ResultRecord,
+    results::ResultBackend,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
@@ -59,11 +64,25 @@ async fn store_all(results: Arc<dyn ResultBackend>, mut endings: UnboundedReceiv
                 Vec::new()
             }),
         };
-        let mut outcomes = outcomes.into_iter();
+        let (settlers, mut outcomes) = (settlers_of(&group), outcomes.into_iter());
+        let until_told = group.first().map(|first| first.counted.clone());
         for (ending, (_, record, _)) in group.into_iter().zip(records) {
             ending.settle(record, outcomes.next());
         }
+        settlers.iter().for_each(|settler| settler.flush());
+        drop(until_told);
     }
+}
+
+/// What these are settled with: nearly always one.
+fn settlers_of(group: &[Ending]) -> Vec<Arc<dyn Settle>> {
+    let mut settlers: Vec<Arc<dyn Settle>> = Vec::new();
+    for settler in group.iter().filter_map(|ending| ending.settling.seat.settler()) {
+        if !settlers.last().is_some_and(|last| Arc::ptr_eq(last, settler)) {
+            settlers.push(settler.clone());
+        }
+    }
+    settlers
 }
 
 impl Ending {

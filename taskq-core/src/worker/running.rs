@@ -1,7 +1,7 @@
 //! What runs in this worker at present, so that a message of a run that comes again joins it instead of starting another.
 
 use crate::{
-    delivery::{Settlement, Unsettled},
+    delivery::{Settle, Settlement, Unsettled},
     message::Message,
 };
 use std::{
@@ -96,6 +96,11 @@ impl Seat {
             let joined = running.runs().leave(run);
             self.place = Place::Aside(joined);
         }
+    }
+
+    /// What the delivery that the run began with is settled with.
+    pub(super) fn settler(&self) -> Option<&Arc<dyn Settle>> {
+        self.own.settler()
     }
 
     pub(super) fn settle(mut self, settlement: Settlement) {
