@@ -169,7 +169,7 @@ async fn a_full_queue_is_known_to_have_taken_nothing_when_the_time_is_over() {
     with_queue("full-to-the-end", async |queue| {
         let operator = operator().await;
         let line = line();
-        line.line(Who::All, Way::ToClient, Line::Delay(Duration::from_millis(30)));
+        line.line(Who::All, Way::ToClient, Line::Delay(Duration::from_millis(20)));
         let broker = AmqpBroker::new(line.url());
         declare_small(&queue, 1).await;
         broker.publish(to(&queue, 0)).await.unwrap();

@@ -3,11 +3,8 @@
 use crate::{error::BoxError, message::ContentType};
 use bytes::Bytes;
 use rmp_serde::decode::Error;
-use serde::{
-    Deserialize, Serialize,
-    de::{DeserializeOwned, IgnoredAny},
-};
-use std::{cell::Cell, io::ErrorKind};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::cell::Cell;
 
 /// The value as bytes.
 pub(crate) fn encode(content_type: ContentType, value: &impl Serialize) -> Result<Bytes, BoxError> {
@@ -41,8 +38,9 @@ pub(crate) fn decode<T: DeserializeOwned>(content_type: ContentType, bytes: &[u8
         ContentType::MessagePack => {
             let mut reader = rmp_serde::Deserializer::from_read_ref(bytes);
             let value = T::deserialize(&mut reader)?;
-            match IgnoredAny::deserialize(&mut reader) {
-                Err(Error::InvalidMarkerRead(end)) if end.kind() == ErrorKind::UnexpectedEof => Ok(value),
+            // Looks at one byte, whatever follows it: at the end there is none.
+            match bool::deserialize(&mut reader) {
+                Err(Error::InvalidMarkerRead(_)) => Ok(value),
                 _ => Err("more bytes follow the end of the value".into()),
             }
         }
@@ -79,10 +77,12 @@ mod tests {
 
     #[test]
     fn bytes_after_the_value_are_refused() {
-        for content_type in [ContentType::MessagePack, ContentType::Json] {
-            let mut bytes = encode(content_type, &7u8).unwrap().to_vec();
-            bytes.push(7);
-            assert!(decode::<u8>(content_type, &bytes).is_err());
+        let values = [ContentType::MessagePack, ContentType::Json].map(|of| (of, encode(of, &"seven").unwrap()));
+        let refused =
+            |more: &[u8]| values.iter().all(|(of, value)| decode::<String>(*of, &[&**value, more].concat()).is_err());
+        assert!((0..=255).filter(|byte| !b" \t\r\n".contains(byte)).all(|byte| refused(&[byte])));
+        for more in [&[0x92, 1][..], &[0x82, 1, 2], &[0xdc, 0, 5], &[0xdd, 0, 0, 0, 1], &[0xd9, 9], &[0xcd, 1]] {
+            assert!(refused(more), "{more:x?}");
         }
     }
 }

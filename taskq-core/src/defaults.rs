@@ -67,8 +67,8 @@ pub const MEMORY_CAPACITY: usize = 10_000;
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(25);
 /// The queue of a task that names none.
 pub const QUEUE: &str = "taskq";
-/// Calls that `kiq_many` keeps in flight: no more than one channel of the AMQP broker takes (512), so that none of them waits for
-/// another thread.
+/// Calls that `kiq_many` keeps in flight: no more than one channel of the AMQP broker takes (512), so that small ones need no
+/// other thread on their way.
 pub const KIQ_MANY_IN_FLIGHT: usize = 500;
 /// How long a message of an unknown task waits for a newer worker.
 pub const UNKNOWN_TASK_DELAY: Duration = Duration::from_secs(30);

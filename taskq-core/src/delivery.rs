@@ -91,9 +91,9 @@ pub trait Settle: Send + Sync {
     /// ```
     fn settle(&self, tag: u64, settlement: Settlement);
 
-    /// Nothing else is about to be settled: what was held back, to tell it together with more, is told now. Called after the
-    /// results of many runs were stored together and their deliveries settled. It must not block. By default nothing
-    /// happens, which suits a broker that holds nothing back, or not for long.
+    /// Many were settled, and no more of them follow at once: a hint to a broker that holds settlements back, to tell many of
+    /// them together. Called where the results of many runs were stored together, and not for what is settled otherwise:
+    /// such a broker needs a timer too. It must not block. By default nothing happens.
     ///
     /// ```
     /// use std::sync::{Mutex, mpsc::{Sender, channel}};

@@ -5,8 +5,8 @@ use crate::clock;
 use std::{thread, time::Duration};
 use tokio::sync::mpsc;
 
-/// Tasks come in groups, at even intervals of this many nanoseconds: to wake up for each would take two thirds of a core at 10,000 per
-/// second, and what is measured would be how far two cores are beyond what they can do.
+/// Tasks come in groups, at even intervals of this many nanoseconds: with a wake-up for each, what is measured is mostly how
+/// overloaded two cores are.
 const INTERVAL: f64 = 1e6;
 
 /// So many tasks, spread evenly.
@@ -27,7 +27,7 @@ impl Schedule {
         thread::spawn(move || {
             for number in 0..self.tasks {
                 let after = number as f64 / self.per_second * 1e9;
-                let moment = began + ((after / INTERVAL).ceil() * INTERVAL) as u64;
+                let moment = began + ((after.round() / INTERVAL).ceil() * INTERVAL) as u64;
                 let now = clock::now();
                 if moment > now {
                     thread::sleep(Duration::from_nanos(moment - now));

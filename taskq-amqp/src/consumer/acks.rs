@@ -1,5 +1,5 @@
 //! Settling on one channel: settlements are taken over at once, and the server is told in batches. Whoever fills a batch tells
-//! it, and a task of the channel's own tells what is left over.
+//! it, or whoever has settled the last of many, and a task of the channel's own tells what is left over.
 
 use super::ledger::{Batch, Ledger};
 use futures_util::FutureExt;
@@ -152,10 +152,11 @@ impl Acks {
         self.changed.notify_one();
     }
 
-    /// Nothing else is about to come: what there is does not wait for more.
+    /// No more come at once: what there is does not wait for more, unless it is so little that it hardly keeps the next
+    /// deliveries away.
     fn flush(&self) {
         let ledger = self.ledger();
-        if ledger.untold() > 0 {
+        if ledger.untold() > self.batch / 4 {
             self.tell(ledger);
         }
     }
@@ -310,12 +311,24 @@ mod tests {
 
     #[test]
     fn what_is_flushed_is_told_once() {
-        let (acks, told) = acks(200, 3);
-        (1..=3).for_each(|tag| acks.settle(tag, Settlement::Ack));
+        let (acks, told) = acks(200, 30);
+        (1..=30).for_each(|tag| acks.settle(tag, Settlement::Ack));
         assert!(told_of(&told).is_empty());
         acks.flush();
         acks.flush();
+        assert_eq!(told_of(&told), [30]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn few_wait_for_more_though_they_are_flushed() {
+        let (acks, told) = acks(200, 3);
+        let telling = begin_telling(&acks).await;
+        (1..=3).for_each(|tag| acks.settle(tag, Settlement::Ack));
+        acks.flush();
+        assert!(told_of(&told).is_empty());
+        tokio::time::sleep(GATHER * 4).await;
         assert_eq!(told_of(&told), [3]);
+        telling.abort();
     }
 
     #[test]

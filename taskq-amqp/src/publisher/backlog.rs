@@ -9,8 +9,8 @@ use std::{
 const FIRST_PARK: Duration = Duration::from_millis(50);
 const LONGEST_PARK: Duration = Duration::from_secs(1);
 
-/// A message that goes again so shortly before its time is over may be over before the server has said anything, and then
-/// nobody knows whether it was taken.
+/// A message that goes again so shortly before its time is over may run out of it before the server has said anything, and
+/// then nobody knows whether it was taken.
 const LAST_TRY: Duration = Duration::from_millis(100);
 
 #[derive(Default)]

@@ -20,7 +20,7 @@ use tokio_util::sync::ReusableBoxFuture;
 
 /// The server may confirm many at once, and lapin then looks at all that are outstanding.
 const MAX_MESSAGES: usize = 512;
-/// What one call sends goes without the keeper, which a message calls that has to wait for its turn.
+/// A message that has to wait for its turn calls the keeper; those of one `kiq_many` need not.
 const _: () = assert!(KIQ_MANY_IN_FLIGHT <= MAX_MESSAGES);
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 

@@ -69,20 +69,18 @@ async fn store_all(results: Arc<dyn ResultBackend>, mut endings: UnboundedReceiv
         for (ending, (_, record, _)) in group.into_iter().zip(records) {
             ending.settle(record, outcomes.next());
         }
-        settlers.iter().for_each(|settler| settler.flush());
+        settlers.into_iter().for_each(|settler| settler.flush());
         drop(until_told);
     }
 }
 
-/// What these are settled with: nearly always one.
+/// What these are settled with, each of them once.
 fn settlers_of(group: &[Ending]) -> Vec<Arc<dyn Settle>> {
-    let mut settlers: Vec<Arc<dyn Settle>> = Vec::new();
-    for settler in group.iter().filter_map(|ending| ending.settling.seat.settler()) {
-        if !settlers.last().is_some_and(|last| Arc::ptr_eq(last, settler)) {
-            settlers.push(settler.clone());
-        }
-    }
-    settlers
+    let mut settlers: Vec<&Arc<dyn Settle>> =
+        group.iter().filter_map(|ending| ending.settling.seat.settler()).collect();
+    settlers.sort_unstable_by_key(|settler| Arc::as_ptr(settler).cast::<()>());
+    settlers.dedup_by(|one, other| Arc::ptr_eq(one, other));
+    settlers.into_iter().cloned().collect()
 }
 
 impl Ending {

@@ -8,7 +8,10 @@ use crate::{
     protocol::{Figures, Kind, Publishing, Role, Task},
     setting::Setting,
     stage::Stage,
-    targets::{Row, Wanted::AtLeast},
+    targets::{
+        Row,
+        Wanted::{AtLeast, Nothing},
+    },
 };
 use anyhow::Result;
 use futures_util::FutureExt;
@@ -33,6 +36,7 @@ async fn measure_on(setting: &Setting, kind: Kind) -> Result<Findings> {
         contender("raw, 100 in flight", Publishing::Floor { in_flight: CALLERS }, amounts.published),
         contender("taskq, 100 callers", Publishing::Callers(callers), amounts.published),
         contender("raw, 1,000 in flight", Publishing::Floor { in_flight: 1_000 }, amounts.at_once),
+        contender("raw, 500 in flight", Publishing::Floor { in_flight: 500 }, amounts.at_once),
         contender("taskq, kiq_many", Publishing::Many, amounts.at_once),
         contender("shape, 100 callers", Publishing::Shape { callers }, amounts.published),
         contender("shape, 1,000 callers", Publishing::Shape { callers: 1_000 }, amounts.published),
@@ -43,6 +47,8 @@ async fn measure_on(setting: &Setting, kind: Kind) -> Result<Findings> {
         row("100 concurrent callers", "taskq, 100 callers", "raw, 100 in flight"),
         row("`kiq_many` of 10,000", "taskq, kiq_many", "raw, 1,000 in flight"),
         row("one caller awaiting each", "taskq, one caller", "raw, one at a time"),
+        // As many as `kiq_many` has.
+        Row::ratio(&contest, "`kiq_many`", ("taskq, kiq_many", "raw, 500 in flight"), "per second", Nothing),
     ];
     stage.strike().await?;
     let mut findings = Findings::default();
