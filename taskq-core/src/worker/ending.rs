@@ -65,6 +65,7 @@ async fn store_all(results: Arc<dyn ResultBackend>, mut endings: UnboundedReceiv
             }),
         };
         let (settlers, mut outcomes) = (settlers_of(&group), outcomes.into_iter());
+        // Whoever waits for these runs waits for their word to the broker too.
         let until_told = group.first().map(|first| first.counted.clone());
         for (ending, (_, record, _)) in group.into_iter().zip(records) {
             ending.settle(record, outcomes.next());
