@@ -19,6 +19,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// A connection that ends sooner is one more failure: a server that takes connections and drops them is not to be stormed.
+const STEADY: Duration = Duration::from_secs(1);
 /// A server that refused is asked again only when somebody wants it, and not more often than this.
 const AFTER_REFUSAL: Duration = Duration::from_secs(1);
 /// An outage is logged this often.
@@ -191,7 +193,7 @@ struct Supervisor {
     addresses: Vec<Address>,
     connection_name: String,
     epoch: u64,
-    /// Rounds that failed since the last connection.
+    /// Rounds that failed since the last connection that held.
     failures: u32,
     /// When that was last logged.
     told: Option<Instant>,
@@ -208,7 +210,8 @@ impl Supervisor {
             let began = Instant::now();
             match self.round(&dialers).await {
                 Ok((session, events)) => {
-                    (self.failures, self.told) = (0, None);
+                    self.told = None;
+                    let made = Instant::now();
                     self.link.enter(Phase::Up(session.clone()));
                     let again = if session.epoch > 1 { " again" } else { "" };
                     let connection = self.connection_name.as_str();
@@ -226,6 +229,11 @@ impl Supervisor {
                         "lost the connection to the broker"
                     );
                     self.link.enter(Phase::Down(None));
+                    if made.elapsed() < STEADY {
+                        sleep(self.pause()).await;
+                    } else {
+                        self.failures = 0;
+                    }
                 }
                 Err(failure @ Failure::Refused { .. }) => {
                     tracing::error!(connection = self.connection_name, "{failure}");

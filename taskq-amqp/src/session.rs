@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::watch,
+    sync::{Semaphore, SemaphorePermit, watch},
     time::{Instant, sleep, timeout},
 };
 
@@ -24,6 +24,13 @@ const ANSWER: Duration = Duration::from_secs(10);
 
 /// Between questions by which it is seen how the line is.
 const QUESTIONS: Duration = Duration::from_secs(1);
+
+/// Questions that are asked at once at most, each on a channel of its own. RabbitMQ lets a connection have 2,047 channels, unless
+/// it is told otherwise.
+const ASKED_AT_ONCE: u16 = 16;
+
+/// Of the channels that a connection may have no more than this part is for questions.
+const FOR_QUESTIONS: u16 = 4;
 
 /// What lapin says about a connection. Asked for once per connection: two listeners would share the events.
 pub(crate) type Events = Pin<Box<dyn Stream<Item = Event> + Send>>;
@@ -47,17 +54,21 @@ pub(crate) struct Session {
     pub(crate) address: String,
     connection: Connection,
     line: watch::Sender<Line>,
+    turns: Semaphore,
     is_probed: AtomicBool,
     hearing: Hearing,
 }
 
 impl Session {
     pub(crate) fn new(epoch: u64, address: String, connection: Connection) -> Session {
+        let channels = connection.configuration().channel_max();
+        let turns = (channels / FOR_QUESTIONS).clamp(1, ASKED_AT_ONCE);
         Session {
             epoch,
             address,
             connection,
             line: watch::Sender::new(Line::Open),
+            turns: Semaphore::new(turns.into()),
             is_probed: AtomicBool::new(false),
             hearing: Hearing::new(),
         }
@@ -94,6 +105,13 @@ impl Session {
                 opened => return opened,
             }
         }
+    }
+
+    /// Waits for the turn to ask something on a channel of its own: however many want to know something at once, the
+    /// connection keeps channels for all else. Whoever has a turn does not wait for another one.
+    pub(crate) async fn turn(&self) -> Turn<'_> {
+        // Nobody closes them.
+        Turn { session: self, _permit: self.turns.acquire().await.ok() }
     }
 
     /// What `asking` gives, or that the connection has died: lapin leaves some questions that were asked of a dying
@@ -206,6 +224,19 @@ impl Session {
             tracing::debug!(address = self.address, %error, "the connection did not close as it should");
         }
         self.line.send_replace(Line::Dead);
+    }
+}
+
+/// The turn of one question, until it is dropped.
+pub(crate) struct Turn<'a> {
+    session: &'a Session,
+    _permit: Option<SemaphorePermit<'a>>,
+}
+
+impl Turn<'_> {
+    /// The channel to ask on, as [`Session::channel`] has it.
+    pub(crate) async fn channel(&self) -> Result<Channel, lapin::Error> {
+        self.session.channel().await
     }
 }
 

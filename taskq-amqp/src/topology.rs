@@ -6,7 +6,7 @@
 use crate::{
     delay::{self, DELIVER, LEVELS},
     error,
-    session::Session,
+    session::{Session, Turn},
 };
 use futures_util::future::try_join_all;
 use lapin::{
@@ -76,7 +76,8 @@ pub(crate) async fn declare(session: &Session, spec: &QueueSpec) -> Result<(), E
     if spec.kind() == QueueKind::Quorum && is_missing(session, spec.name()).await? {
         sleep(NAME_RESTS).await;
     }
-    let channel = &session.channel().await?;
+    let turn = session.turn().await;
+    let channel = &turn.channel().await?;
     declare_common(channel).await?;
     if spec.is_dead_letters() {
         return declare_dead_letters(channel, spec.name()).await;
@@ -95,8 +96,8 @@ pub(crate) async fn declare(session: &Session, spec: &QueueSpec) -> Result<(), E
 /// message that is due for it would go where the unroutable ones go, long after its publish was confirmed.
 ///
 /// On a channel of its own: if there is no such queue, the server closes the channel.
-pub(crate) async fn open_to_delays(session: &Session, name: &str) -> Result<(), Error> {
-    let channel = session.channel().await?;
+pub(crate) async fn open_to_delays(turn: &Turn<'_>, name: &str) -> Result<(), Error> {
+    let channel = turn.channel().await?;
     check(&channel, name).await?;
     declare_common(&channel).await?;
     bind_to_delays(&channel, name).await?;
@@ -137,7 +138,8 @@ async fn declare_common(channel: &Channel) -> Result<(), Error> {
 
 /// Declares the levels that a delayed message passes, on a channel of its own.
 pub(crate) async fn declare_levels(session: &Session) -> Result<(), Error> {
-    let channel = &session.channel().await?;
+    let turn = session.turn().await;
+    let channel = &turn.channel().await?;
     declare_common(channel).await?;
     // All at once, for a line may be slow; a step at a time, for what is bound must be there.
     try_join_all(
@@ -172,7 +174,8 @@ fn next_level(bit: u32) -> String {
 
 /// Looks at a queue, on a channel of its own: if there is none, the server closes the channel.
 pub(crate) async fn look(session: &Session, name: &str) -> Result<Queue, Error> {
-    let channel = session.channel().await?;
+    let turn = session.turn().await;
+    let channel = turn.channel().await?;
     let queue = check(&channel, name).await?;
     done(&channel).await;
     Ok(queue)

@@ -15,13 +15,39 @@ use taskq_faults::{
 };
 use tokio::time::timeout;
 
+/// As many as a connection may have. Far fewer than usual, so that a broker which opens one after the other does not ruin the node.
+const CHANNELS: usize = 64;
+
 /// One node for all of it: starting one takes long.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_server_keeps_what_it_confirmed_and_an_alarm_stops_publishing_alone() {
-    let mut node = Settings::new().dead_letter_timeout(Duration::from_secs(5)).start().await.unwrap();
+    let settings = Settings::new().dead_letter_timeout(Duration::from_secs(5)).conf("channel_max", &CHANNELS.to_string());
+    let mut node = settings.start().await.unwrap();
     a_first_delay_that_has_no_time_for_its_queues_says_so_and_declares_them_for_the_next(&node).await;
+    more_first_delays_at_once_than_there_are_channels_take_one_connection(&node).await;
     confirmed_messages_survive_a_killed_server(&mut node).await;
     at_an_alarm_publishing_is_blocked_and_settling_goes_on(&node).await;
+}
+
+/// As a worker does that comes back to thousands of messages which another one may still run.
+async fn more_first_delays_at_once_than_there_are_channels_take_one_connection(node: &Rabbit) {
+    let connections = || {
+        let log = std::fs::read_to_string(node.log()).unwrap();
+        log.lines().filter(|line| line.contains("client-provided name") && line.ends_with("/pub")).count()
+    };
+    let (queue, before) = (unique("at-once"), connections());
+    let broker = AmqpBroker::new(node.url());
+    broker.declare(&QueueSpec::new(&queue)).await.unwrap();
+    let publish = |number| {
+        let publish = to(&queue, number).delay(Some(Duration::from_millis(100))).origin(Origin::Worker);
+        broker.publish(publish.within(PATIENCE))
+    };
+    let outcomes = join_all((0..CHANNELS * 5).map(publish)).await;
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+    let mut consumer = consume(&broker, &queue, 100).await;
+    assert_eq!(take_all(&mut consumer, CHANNELS * 5).await, vec![1; CHANNELS * 5]);
+    assert_eq!(connections() - before, 1);
+    broker.close().await.unwrap();
 }
 
 async fn a_first_delay_that_has_no_time_for_its_queues_says_so_and_declares_them_for_the_next(node: &Rabbit) {

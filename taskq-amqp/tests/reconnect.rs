@@ -10,7 +10,7 @@ use support::{broker_with, consume, line, next, number_of, operator, take_all, t
 use taskq_amqp::AmqpBroker;
 use taskq_core::{Broker, BrokerError, ContentType, Message, Publish, QueueSpec};
 use taskq_faults::{
-    proxy::{Door, Line, Proxy, Way, Who},
+    proxy::{Door, Line, Method, Proxy, Rule, Way, Who},
     wait::eventually,
 };
 use tokio::time::timeout;
@@ -71,6 +71,29 @@ async fn whatever_was_confirmed_while_the_line_was_cut_again_and_again_is_there(
         let mut consumer = consume(&broker, &queue, 500).await;
         let times = take_all(&mut consumer, count).await;
         assert_eq!(times.len(), count);
+    })
+    .await;
+}
+
+/// Without pauses it would be asked hundreds of times.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_drops_every_connection_at_once_is_asked_ever_more_rarely_and_used_again_when_it_holds() {
+    with_queue("dropping", async |queue| {
+        let (line, broker) = behind_line(&queue).await;
+        let dropping = line.add(Rule::cut_after(Method::CONNECTION_OPEN_OK, Way::ToClient));
+        line.cut(Who::All);
+        let publish = to(&queue, 0);
+        let waiting = tokio::spawn({
+            let broker = broker.clone();
+            async move { broker.publish(publish).await }
+        });
+        eventually("it is tried again and again", async || dropping.hits() >= 3).await;
+        let before = dropping.hits();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let tried = dropping.hits() - before;
+        assert!(tried <= 30, "{tried} times in two seconds");
+        dropping.end();
+        waiting.await.unwrap().unwrap();
     })
     .await;
 }

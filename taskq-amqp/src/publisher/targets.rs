@@ -58,11 +58,8 @@ impl Targets {
     async fn ask(&self, queue: &str, runtime: &Runtime) -> Result<(), BrokerError> {
         loop {
             let session = self.link.session(Patience::Endless).await?;
-            match session.guard(topology::open_to_delays(&session, queue)).await {
-                Ok(()) => {
-                    self.remember(&session, queue);
-                    return Ok(());
-                }
+            match session.guard(self.ask_once(&session, queue)).await {
+                Ok(()) => return Ok(()),
                 Err(lost) if session.is_dead() => tracing::debug!(error = %lost, "asking about a queue again"),
                 Err(refusal) => {
                     let refusal = error::of_queue(&refusal, queue, &session.address);
@@ -75,6 +72,17 @@ impl Targets {
                 }
             }
         }
+    }
+
+    /// Ask under [`Session::guard`].
+    async fn ask_once(&self, session: &Session, queue: &str) -> Result<(), lapin::Error> {
+        let turn = session.turn().await;
+        // Thousands may have come with the same question, and those before may have the answer.
+        if !self.is_known(session, queue) {
+            topology::open_to_delays(&turn, queue).await?;
+            self.remember(session, queue);
+        }
+        Ok(())
     }
 
     fn is_known(&self, session: &Session, queue: &str) -> bool {

@@ -20,6 +20,8 @@ pub struct Method {
 impl Method {
     /// The server has taken a message over; or the client is done with one.
     pub const BASIC_ACK: Method = Method::new(60, 80);
+    /// `connection.open-ok`, with which a connection is made.
+    pub const CONNECTION_OPEN_OK: Method = Method::new(10, 41);
     /// The server has refused a message; or the client has.
     pub const BASIC_NACK: Method = Method::new(60, 120);
     /// The client refuses a message.
