@@ -13,13 +13,16 @@ use crate::{
     trouble::Trouble,
     waiters::{Seen, Waiters},
 };
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 use taskq_core::{ResultError, ResultRecord, TaskId};
 use tokio::{
     runtime::{Builder, Handle, Runtime},
-    time::timeout,
+    time::{interval, timeout},
 };
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+
+/// Shorter than all limits of commands, and long enough to cost nothing.
+const TICK: Duration = Duration::from_millis(500);
 
 /// What all tasks on the runtime share.
 pub(crate) struct Shared {
@@ -64,6 +67,7 @@ impl Live {
         });
         let handle = runtime.handle().clone();
         handle.spawn(subscription::listen(shared.clone()));
+        handle.spawn(keep_a_timer());
         Ok(Live { shared, runtime: Some(runtime), handle })
     }
 
@@ -152,6 +156,15 @@ impl Live {
         let _ = told.await;
         self.shared.link.disconnect();
         self.shared.subscription.disconnect();
+    }
+}
+
+/// A runtime that waits without a timer is woken by the next one that is set, even by its own thread: two calls of the system
+/// for each limit of a command (tokio 1.54). It is not where another timer ends before.
+async fn keep_a_timer() {
+    let mut tick = interval(TICK);
+    loop {
+        tick.tick().await;
     }
 }
 

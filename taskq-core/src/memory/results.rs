@@ -85,7 +85,7 @@ impl ResultBackend for InMemoryResults {
     }
 
     fn fetch<'a>(&'a self, id: &'a TaskId) -> BoxFuture<'a, Result<Option<ResultRecord>, ResultError>> {
-        Box::pin(async move { Ok(self.shelf().records.get(id, Instant::now()).cloned()) })
+        Box::pin(async move { Ok(self.shelf().record(id)) })
     }
 
     fn wait<'a>(&'a self, id: &'a TaskId, round: u32) -> BoxFuture<'a, Result<ResultRecord, ResultError>> {
@@ -161,7 +161,8 @@ impl fmt::Debug for InMemoryResults {
 
 #[derive(Default)]
 struct Shelf {
-    records: Expiring<ResultRecord>,
+    /// In boxes: a map that grows copies what it holds, while everybody waits for it.
+    records: Expiring<Box<ResultRecord>>,
     steps: Expiring<Step>,
     claims: Expiring<Notes>,
     /// How many runs of a task go on that need no claim.
@@ -177,12 +178,16 @@ struct Waiter {
 }
 
 impl Shelf {
+    fn record(&self, id: &TaskId) -> Option<ResultRecord> {
+        self.records.get(id, Instant::now()).map(|record| (**record).clone())
+    }
+
     fn store(&mut self, id: &TaskId, record: &ResultRecord, ttl: Duration) -> Option<ResultRecord> {
         let now = Instant::now();
         if let Some(kept) = self.records.get(id, now).filter(|kept| kept.round >= record.round) {
-            return Some(kept.clone());
+            return Some((**kept).clone());
         }
-        self.records.put(id, record.clone(), now, ttl);
+        self.records.put(id, Box::new(record.clone()), now, ttl);
         self.tell(id, record);
         None
     }
@@ -200,7 +205,7 @@ impl Shelf {
 
     fn fetch_or_wait(&mut self, id: &TaskId, round: u32) -> Result<ResultRecord, oneshot::Receiver<ResultRecord>> {
         if let Some(kept) = self.records.get(id, Instant::now()).filter(|kept| kept.round >= round) {
-            return Ok(kept.clone());
+            return Ok((**kept).clone());
         }
         let (tell, told) = oneshot::channel();
         self.waited.entry(id.clone()).or_default().push(Waiter { round, tell });
@@ -209,7 +214,7 @@ impl Shelf {
 
     fn claim(&mut self, bid: &Bid) -> (Decision, Option<ResultRecord>) {
         let now = Instant::now();
-        let ended = self.records.get(&bid.run.task, now).filter(|record| record.round >= bid.run.round).cloned();
+        let ended = self.records.get(&bid.run.task, now).filter(|record| record.round >= bid.run.round).map(|record| (**record).clone());
         let is_marked = !bid.original && self.marked.contains_key(&bid.run.task);
         let decision = match ended {
             None if is_marked => Decision::Elsewhere,
