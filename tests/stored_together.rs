@@ -8,7 +8,7 @@ use std::{
     collections::HashMap,
     num::NonZeroU16,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll, ready},
@@ -198,7 +198,23 @@ async fn a_worker_that_is_told_to_stop_waits_for_the_records_that_are_on_their_w
 
 /// The broker in memory, which hears of what is settled when it is flushed.
 #[derive(Debug, Clone)]
-struct Gathering(InMemoryBroker);
+struct Gathering {
+    broker: InMemoryBroker,
+    bugs: Bugs,
+}
+
+/// How often it panics when it is told something.
+#[derive(Debug, Clone, Copy, Default)]
+struct Bugs {
+    settling: usize,
+    flushing: usize,
+}
+
+impl Gathering {
+    fn new(bugs: Bugs) -> Gathering {
+        Gathering { broker: InMemoryBroker::new(), bugs }
+    }
+}
 
 struct GatheringSource {
     consumer: Consumer,
@@ -206,23 +222,23 @@ struct GatheringSource {
     next: u64,
 }
 
-#[derive(Default)]
 struct Gathered {
+    bugs: Mutex<Bugs>,
     held: Mutex<HashMap<u64, Unsettled>>,
     untold: Mutex<Vec<(Unsettled, Settlement)>>,
 }
 
 impl Broker for Gathering {
     fn capabilities(&self) -> Capabilities {
-        self.0.capabilities()
+        self.broker.capabilities()
     }
 
     fn declare<'a>(&'a self, queue: &'a QueueSpec) -> BoxFuture<'a, Result<(), BrokerError>> {
-        self.0.declare(queue)
+        self.broker.declare(queue)
     }
 
     fn publish(&self, message: Publish) -> BoxFuture<'_, Result<(), BrokerError>> {
-        self.0.publish(message)
+        self.broker.publish(message)
     }
 
     fn consume<'a>(
@@ -231,17 +247,18 @@ impl Broker for Gathering {
         prefetch: NonZeroU16,
     ) -> BoxFuture<'a, Result<Consumer, BrokerError>> {
         Box::pin(async move {
-            let consumer = self.0.consume(queue, prefetch).await?;
-            Ok(Consumer::new(GatheringSource { consumer, gathered: Arc::default(), next: 0 }))
+            let consumer = self.broker.consume(queue, prefetch).await?;
+            let gathered = Gathered { bugs: Mutex::new(self.bugs), held: Mutex::default(), untold: Mutex::default() };
+            Ok(Consumer::new(GatheringSource { consumer, gathered: Arc::new(gathered), next: 0 }))
         })
     }
 
     fn inspect<'a>(&'a self, queue: &'a str) -> BoxFuture<'a, Result<QueueInfo, BrokerError>> {
-        self.0.inspect(queue)
+        self.broker.inspect(queue)
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), BrokerError>> {
-        self.0.close()
+        self.broker.close()
     }
 }
 
@@ -258,13 +275,22 @@ impl DeliverySource for GatheringSource {
     }
 }
 
+fn panic_if(left: &mut usize) {
+    if *left > 0 {
+        *left -= 1;
+        panic!("a bug of the broker");
+    }
+}
+
 impl Settle for Gathered {
     fn settle(&self, tag: u64, settlement: Settlement) {
+        panic_if(&mut self.bugs.lock().unwrap_or_else(PoisonError::into_inner).settling);
         let unsettled = self.held.lock().unwrap().remove(&tag);
         self.untold.lock().unwrap().extend(unsettled.map(|unsettled| (unsettled, settlement)));
     }
 
     fn flush(&self) {
+        panic_if(&mut self.bugs.lock().unwrap_or_else(PoisonError::into_inner).flushing);
         let untold = std::mem::take(&mut *self.untold.lock().unwrap());
         for (unsettled, settlement) in untold {
             match settlement {
@@ -278,10 +304,21 @@ impl Settle for Gathered {
 #[tokio::test(start_paused = true)]
 async fn a_broker_that_holds_acks_back_is_told_that_no_more_follow() {
     let (results, log) = (Arc::new(Together::new(Mood::Well)), Log::default());
-    let broker = Gathering(InMemoryBroker::new());
+    let broker = Gathering::new(Bugs::default());
     let app = broker.clone().with_result_backend(results).with_state(log.clone());
     let handles = app.kiq_many((0..100).map(double)).await.unwrap();
     app.worker().run_until(all_are_done(&handles)).await.unwrap();
     let queue = broker.inspect("taskq").await.unwrap();
     assert_eq!((queue.ready, log.count("ran")), (0, 100), "what was not told went back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_panics_when_it_is_told_what_is_settled_costs_no_result_and_no_other_settlement() {
+    let (results, log) = (Arc::new(Together::new(Mood::Well)), Log::default());
+    let broker = Gathering::new(Bugs { settling: 2, flushing: 2 });
+    let app = broker.clone().with_result_backend(results).with_state(log.clone());
+    let handles = app.kiq_many((0..100).map(double)).await.unwrap();
+    app.worker().concurrency(5).run_until(all_are_done(&handles)).await.unwrap();
+    let queue = broker.inspect("taskq").await.unwrap();
+    assert_eq!((queue.ready, log.count("ran")), (2, 100), "but the two which it was told when it panicked");
 }

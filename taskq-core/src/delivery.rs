@@ -6,7 +6,10 @@ mod pull;
 pub use line::Line;
 pub(crate) use line::Watcher;
 
-use crate::message::{Content, Epitaph};
+use crate::{
+    message::{Content, Epitaph},
+    panic::{self, Panic},
+};
 use std::{
     fmt,
     num::NonZeroU16,
@@ -202,8 +205,25 @@ impl Unsettled {
     /// Once: nothing is told after that.
     pub(crate) fn tell(&mut self, settlement: Settlement) {
         if let Some(settle) = self.settle.take() {
-            settle.settle(self.tag, settlement);
+            tell(&*settle, self.tag, settlement);
         }
+    }
+}
+
+fn tell(settle: &dyn Settle, tag: u64, settlement: Settlement) {
+    guarded(|| settle.settle(tag, settlement));
+}
+
+/// Says that no more settlements follow at once.
+pub(crate) fn flush(settle: &dyn Settle) {
+    guarded(|| settle.flush());
+}
+
+/// A panic of the broker costs what it was told, which comes again when the broker forgets who has it. It does not cost the
+/// settlements of others.
+fn guarded(told: impl FnOnce()) {
+    if let Err(Panic { message, location }) = panic::catch(told) {
+        tracing::error!(message, location, "the broker panicked when it was told what is settled");
     }
 }
 

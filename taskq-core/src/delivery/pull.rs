@@ -96,7 +96,7 @@ struct Counted {
 
 impl Settle for Counted {
     fn settle(&self, tag: u64, settlement: Settlement) {
-        self.settle.settle(tag, settlement);
+        super::tell(&*self.settle, tag, settlement);
         self.room.leave();
     }
 

@@ -3,7 +3,7 @@
 
 use super::{settle::Settling, standing::Footing, store::Stored};
 use crate::{
-    delivery::{Settle, Settlement},
+    delivery::{Settle, Settlement, flush},
     error::ResultError,
     id::TaskId,
     panic,
@@ -70,7 +70,7 @@ async fn store_all(results: Arc<dyn ResultBackend>, mut endings: UnboundedReceiv
         for (ending, (_, record, _)) in group.into_iter().zip(records) {
             ending.settle(record, outcomes.next());
         }
-        settlers.into_iter().for_each(|settler| settler.flush());
+        settlers.iter().for_each(|settler| flush(&**settler));
         drop(until_told);
     }
 }
