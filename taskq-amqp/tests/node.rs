@@ -21,7 +21,8 @@ const CHANNELS: usize = 64;
 /// One node for all of it: starting one takes long.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_server_keeps_what_it_confirmed_and_an_alarm_stops_publishing_alone() {
-    let settings = Settings::new().dead_letter_timeout(Duration::from_secs(5)).conf("channel_max", &CHANNELS.to_string());
+    let settings =
+        Settings::new().dead_letter_timeout(Duration::from_secs(5)).conf("channel_max", &CHANNELS.to_string());
     let mut node = settings.start().await.unwrap();
     a_first_delay_that_has_no_time_for_its_queues_says_so_and_declares_them_for_the_next(&node).await;
     more_first_delays_at_once_than_there_are_channels_take_one_connection(&node).await;

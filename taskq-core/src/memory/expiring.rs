@@ -3,7 +3,7 @@
 use crate::{clock::after, id::TaskId};
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, HashMap, binary_heap::PeekMut},
+    collections::{BTreeMap, BinaryHeap, binary_heap::PeekMut},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -13,14 +13,15 @@ const CLEARED_PER_WRITE: usize = 4;
 
 /// Values that are there until an instant each.
 pub(super) struct Expiring<V> {
-    values: HashMap<TaskId, (V, Instant)>,
+    /// No hash map: it copies all that it holds each time it grows, while everybody waits for it.
+    values: BTreeMap<TaskId, (V, Instant)>,
     /// When to look at a value: at its end, or before.
     looks: BinaryHeap<Reverse<(Instant, TaskId)>>,
 }
 
 impl<V> Default for Expiring<V> {
     fn default() -> Self {
-        Expiring { values: HashMap::default(), looks: BinaryHeap::new() }
+        Expiring { values: BTreeMap::new(), looks: BinaryHeap::new() }
     }
 }
 

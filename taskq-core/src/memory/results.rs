@@ -161,7 +161,6 @@ impl fmt::Debug for InMemoryResults {
 
 #[derive(Default)]
 struct Shelf {
-    /// In boxes: a map that grows copies what it holds, while everybody waits for it.
     records: Expiring<Box<ResultRecord>>,
     steps: Expiring<Step>,
     claims: Expiring<Notes>,
@@ -214,7 +213,11 @@ impl Shelf {
 
     fn claim(&mut self, bid: &Bid) -> (Decision, Option<ResultRecord>) {
         let now = Instant::now();
-        let ended = self.records.get(&bid.run.task, now).filter(|record| record.round >= bid.run.round).map(|record| (**record).clone());
+        let ended = self
+            .records
+            .get(&bid.run.task, now)
+            .filter(|record| record.round >= bid.run.round)
+            .map(|record| (**record).clone());
         let is_marked = !bid.original && self.marked.contains_key(&bid.run.task);
         let decision = match ended {
             None if is_marked => Decision::Elsewhere,
