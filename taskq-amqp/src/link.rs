@@ -193,7 +193,7 @@ struct Supervisor {
     addresses: Vec<Address>,
     connection_name: String,
     epoch: u64,
-    /// Rounds that failed since the last connection that held.
+    /// Rounds that failed, and connections that did not hold, since one held.
     failures: u32,
     /// When that was last logged.
     told: Option<Instant>,
@@ -210,7 +210,6 @@ impl Supervisor {
             let began = Instant::now();
             match self.round(&dialers).await {
                 Ok((session, events)) => {
-                    self.told = None;
                     let made = Instant::now();
                     self.link.enter(Phase::Up(session.clone()));
                     let again = if session.epoch > 1 { " again" } else { "" };
@@ -223,17 +222,7 @@ impl Supervisor {
                             never = session.keep_asking() => match never {},
                         },
                     }
-                    tracing::warn!(
-                        address = session.address,
-                        connection = self.connection_name,
-                        "lost the connection to the broker"
-                    );
-                    self.link.enter(Phase::Down(None));
-                    if made.elapsed() < STEADY {
-                        sleep(self.pause()).await;
-                    } else {
-                        self.failures = 0;
-                    }
+                    self.lost(&session, made.elapsed()).await;
                 }
                 Err(failure @ Failure::Refused { .. }) => {
                     tracing::error!(connection = self.connection_name, "{failure}");
@@ -241,13 +230,26 @@ impl Supervisor {
                     sleep_until(began + AFTER_REFUSAL).await;
                     self.link.0.wanted.notified().await;
                 }
-                Err(failure) => {
-                    self.tell(&failure);
-                    self.link.enter(Phase::Down(Some(failure)));
-                    sleep(self.pause()).await;
-                }
+                Err(failure) => self.fail(failure).await,
             }
         }
+    }
+
+    async fn lost(&mut self, session: &Session, held: Duration) {
+        let address = session.address.clone();
+        if held >= STEADY {
+            tracing::warn!(address, connection = self.connection_name, "lost the connection to the broker");
+            (self.failures, self.told) = (0, None);
+            return self.link.enter(Phase::Down(None));
+        }
+        let reason = "it let the connection be made and ended it at once".into();
+        self.fail(Failure::Unreachable { address, reason }).await;
+    }
+
+    async fn fail(&mut self, failure: Failure) {
+        self.tell(&failure);
+        self.link.enter(Phase::Down(Some(failure)));
+        sleep(self.pause()).await;
     }
 
     /// Says why there is no connection: at first, and every few seconds of an outage. There are many attempts.

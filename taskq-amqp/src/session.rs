@@ -25,12 +25,11 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// Between questions by which it is seen how the line is.
 const QUESTIONS: Duration = Duration::from_secs(1);
 
-/// Questions that are asked at once at most, each on a channel of its own. RabbitMQ lets a connection have 2,047 channels, unless
-/// it is told otherwise.
-const ASKED_AT_ONCE: u16 = 16;
+/// Questions that are asked at once on one connection, each on a channel of its own, at most.
+const MAX_TURNS: u16 = 16;
 
-/// Of the channels that a connection may have no more than this part is for questions.
-const FOR_QUESTIONS: u16 = 4;
+/// And no more than one for so many channels that the connection may have: 2,047 as RabbitMQ comes.
+const CHANNELS_PER_TURN: u16 = 4;
 
 /// What lapin says about a connection. Asked for once per connection: two listeners would share the events.
 pub(crate) type Events = Pin<Box<dyn Stream<Item = Event> + Send>>;
@@ -62,7 +61,7 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) fn new(epoch: u64, address: String, connection: Connection) -> Session {
         let channels = connection.configuration().channel_max();
-        let turns = (channels / FOR_QUESTIONS).clamp(1, ASKED_AT_ONCE);
+        let turns = (channels / CHANNELS_PER_TURN).clamp(1, MAX_TURNS);
         Session {
             epoch,
             address,
@@ -107,8 +106,8 @@ impl Session {
         }
     }
 
-    /// Waits for the turn to ask something on a channel of its own: however many want to know something at once, the
-    /// connection keeps channels for all else. Whoever has a turn does not wait for another one.
+    /// Waits for the turn to ask something on a channel of its own, so that many who want to know something at once leave
+    /// channels for all else. Whoever has a turn must not wait for another one, and must go on by itself: on taskq's runtime.
     pub(crate) async fn turn(&self) -> Turn<'_> {
         // Nobody closes them.
         Turn { session: self, _permit: self.turns.acquire().await.ok() }

@@ -6,7 +6,7 @@
 use crate::{
     delay::{self, DELIVER, LEVELS},
     error,
-    session::{Session, Turn},
+    session::Session,
 };
 use futures_util::future::try_join_all;
 use lapin::{
@@ -96,7 +96,8 @@ pub(crate) async fn declare(session: &Session, spec: &QueueSpec) -> Result<(), E
 /// message that is due for it would go where the unroutable ones go, long after its publish was confirmed.
 ///
 /// On a channel of its own: if there is no such queue, the server closes the channel.
-pub(crate) async fn open_to_delays(turn: &Turn<'_>, name: &str) -> Result<(), Error> {
+pub(crate) async fn open_to_delays(session: &Session, name: &str) -> Result<(), Error> {
+    let turn = session.turn().await;
     let channel = turn.channel().await?;
     check(&channel, name).await?;
     declare_common(&channel).await?;

@@ -16,7 +16,7 @@ use taskq_faults::{
 use tokio::time::timeout;
 
 /// As many as a connection may have. Far fewer than usual, so that a broker which opens one after the other does not ruin the node.
-const CHANNELS: usize = 64;
+const CHANNELS: usize = 32;
 
 /// One node for all of it: starting one takes long.
 #[tokio::test(flavor = "multi_thread")]

@@ -11,7 +11,7 @@ use taskq_amqp::AmqpBroker;
 use taskq_core::{Broker, BrokerError, ContentType, Message, Publish, QueueSpec};
 use taskq_faults::{
     proxy::{Door, Line, Method, Proxy, Rule, Way, Who},
-    wait::eventually,
+    wait::{ended, eventually},
 };
 use tokio::time::timeout;
 
@@ -75,23 +75,25 @@ async fn whatever_was_confirmed_while_the_line_was_cut_again_and_again_is_there(
     .await;
 }
 
-/// Without pauses it would be asked hundreds of times.
+/// With pauses that do not grow it would be asked thirty times in these two seconds, and hundreds of times without any.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_drops_every_connection_at_once_is_asked_ever_more_rarely_and_used_again_when_it_holds() {
     with_queue("dropping", async |queue| {
         let (line, broker) = behind_line(&queue).await;
         let dropping = line.add(Rule::cut_after(Method::CONNECTION_OPEN_OK, Way::ToClient));
         line.cut(Who::All);
-        let publish = to(&queue, 0);
         let waiting = tokio::spawn({
-            let broker = broker.clone();
+            let (broker, publish) = (broker.clone(), to(&queue, 0));
             async move { broker.publish(publish).await }
         });
-        eventually("it is tried again and again", async || dropping.hits() >= 3).await;
+        eventually("it is tried again and again", async || dropping.hits() >= 6).await;
         let before = dropping.hits();
         tokio::time::sleep(Duration::from_secs(2)).await;
         let tried = dropping.hits() - before;
-        assert!(tried <= 30, "{tried} times in two seconds");
+        assert!(tried <= 10, "{tried} times in two seconds");
+        // What waits for a connection without a limit of its own ends too.
+        let error = ended(broker.inspect(&queue)).await.unwrap_err();
+        assert!(matches!(error, BrokerError::Unreachable { .. }), "{error:?}");
         dropping.end();
         waiting.await.unwrap().unwrap();
     })

@@ -66,6 +66,21 @@ async fn who_does_not_look_holds_up_no_message() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_hear_whether_a_delayed_message_has_a_queue_keeps_nobody_from_asking() {
+    with_queue("unasked", async |queue| {
+        let broker = broker_with(&queue).await;
+        let delayed = |queue: &str| broker.publish(to(queue, 0).delay(Some(Duration::from_millis(100))));
+        // More than are asked about at once.
+        let publishing = begin((0..40).map(|number| delayed(&format!("{queue}.{number}"))));
+        ended(delayed(&queue)).await.unwrap();
+        ended(broker.declare(&QueueSpec::new(&queue))).await.unwrap();
+        let outcomes = outcomes_of(publishing).await;
+        assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(BrokerError::Unroutable { .. }))), "{outcomes:?}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_goes_away_unheard_leaves_nothing_to_others() {
     with_queue("unheard", async |queue| {
         let broker = broker_with(&queue).await;

@@ -219,11 +219,10 @@ pub(crate) fn flush(settle: &dyn Settle) {
     guarded(|| settle.flush());
 }
 
-/// A panic of the broker costs what it was told, which comes again when the broker forgets who has it. It does not cost the
-/// settlements of others.
+/// A panic of the broker costs no more than what it had been told and not passed on.
 fn guarded(told: impl FnOnce()) {
     if let Err(Panic { message, location }) = panic::catch(told) {
-        tracing::error!(message, location, "the broker panicked when it was told what is settled");
+        tracing::error!(panic = message, location, "the broker panicked when it was told what is settled");
     }
 }
 

@@ -60,6 +60,10 @@ thread_local! {
 
 /// Notes where panics happen, in front of whatever hook is there. The payload that `catch_unwind` gives lacks that.
 fn note_locations() {
+    // A thread that unwinds must not touch the hook.
+    if std::thread::panicking() {
+        return;
+    }
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let before = std::panic::take_hook();
