@@ -161,6 +161,7 @@ impl fmt::Debug for InMemoryResults {
 
 #[derive(Default)]
 struct Shelf {
+    /// In boxes, since half of a tree is empty places.
     records: Expiring<Box<ResultRecord>>,
     steps: Expiring<Step>,
     claims: Expiring<Notes>,
