@@ -106,11 +106,13 @@ impl Session {
         }
     }
 
-    /// Waits for the turn to ask something on a channel of its own, so that many who want to know something at once leave
-    /// channels for all else. Whoever has a turn must not wait for another one, and must go on by itself: on taskq's runtime.
-    pub(crate) async fn turn(&self) -> Turn<'_> {
+    /// Opens a channel for a question when it is its turn, which lasts as long as what comes with the channel: so that many who
+    /// want to know something at once leave channels for all else. Whoever has a turn must not wait for another one, and must
+    /// go on by itself: on taskq's runtime.
+    pub(crate) async fn channel_in_turn(&self) -> Result<(Option<SemaphorePermit<'_>>, Channel), lapin::Error> {
         // Nobody closes them.
-        Turn { session: self, _permit: self.turns.acquire().await.ok() }
+        let turn = self.turns.acquire().await.ok();
+        Ok((turn, self.channel().await?))
     }
 
     /// What `asking` gives, or that the connection has died: lapin leaves some questions that were asked of a dying
@@ -223,19 +225,6 @@ impl Session {
             tracing::debug!(address = self.address, %error, "the connection did not close as it should");
         }
         self.line.send_replace(Line::Dead);
-    }
-}
-
-/// The turn of one question, until it is dropped.
-pub(crate) struct Turn<'a> {
-    session: &'a Session,
-    _permit: Option<SemaphorePermit<'a>>,
-}
-
-impl Turn<'_> {
-    /// The channel to ask on, as [`Session::channel`] has it.
-    pub(crate) async fn channel(&self) -> Result<Channel, lapin::Error> {
-        self.session.channel().await
     }
 }
 

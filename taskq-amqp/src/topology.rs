@@ -76,8 +76,7 @@ pub(crate) async fn declare(session: &Session, spec: &QueueSpec) -> Result<(), E
     if spec.kind() == QueueKind::Quorum && is_missing(session, spec.name()).await? {
         sleep(NAME_RESTS).await;
     }
-    let turn = session.turn().await;
-    let channel = &turn.channel().await?;
+    let (_turn, channel) = &session.channel_in_turn().await?;
     declare_common(channel).await?;
     if spec.is_dead_letters() {
         return declare_dead_letters(channel, spec.name()).await;
@@ -97,8 +96,7 @@ pub(crate) async fn declare(session: &Session, spec: &QueueSpec) -> Result<(), E
 ///
 /// On a channel of its own: if there is no such queue, the server closes the channel.
 pub(crate) async fn open_to_delays(session: &Session, name: &str) -> Result<(), Error> {
-    let turn = session.turn().await;
-    let channel = turn.channel().await?;
+    let (_turn, channel) = session.channel_in_turn().await?;
     check(&channel, name).await?;
     declare_common(&channel).await?;
     bind_to_delays(&channel, name).await?;
@@ -139,8 +137,7 @@ async fn declare_common(channel: &Channel) -> Result<(), Error> {
 
 /// Declares the levels that a delayed message passes, on a channel of its own.
 pub(crate) async fn declare_levels(session: &Session) -> Result<(), Error> {
-    let turn = session.turn().await;
-    let channel = &turn.channel().await?;
+    let (_turn, channel) = &session.channel_in_turn().await?;
     declare_common(channel).await?;
     // All at once, for a line may be slow; a step at a time, for what is bound must be there.
     try_join_all(
@@ -175,8 +172,7 @@ fn next_level(bit: u32) -> String {
 
 /// Looks at a queue, on a channel of its own: if there is none, the server closes the channel.
 pub(crate) async fn look(session: &Session, name: &str) -> Result<Queue, Error> {
-    let turn = session.turn().await;
-    let channel = turn.channel().await?;
+    let (_turn, channel) = session.channel_in_turn().await?;
     let queue = check(&channel, name).await?;
     done(&channel).await;
     Ok(queue)

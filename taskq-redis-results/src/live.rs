@@ -21,7 +21,7 @@ use tokio::{
 };
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-/// Shorter than all limits of commands, and long enough to cost nothing.
+/// Shorter than all limits of commands, and long enough to cost next to nothing.
 const TICK: Duration = Duration::from_millis(500);
 
 /// What all tasks on the runtime share.

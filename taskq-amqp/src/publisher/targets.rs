@@ -26,6 +26,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 type Answer = Result<(), lapin::Error>;
 
+type Question = Shared<BoxFuture<'static, Answer>>;
+
 /// Queues that were seen to be ready for delayed messages, once per connection.
 pub(super) struct Targets {
     link: Link,
@@ -40,22 +42,19 @@ struct Known {
     epoch: u64,
     queues: HashSet<String>,
     /// Asked, and not answered yet. Thousands may come with the same question at once, and each question takes a channel.
-    asked: HashMap<String, Shared<BoxFuture<'static, Answer>>>,
+    asked: HashMap<String, Question>,
 }
 
 impl Known {
-    fn of(&mut self, session: &Session) -> &mut Self {
-        if self.epoch != session.epoch {
+    /// `None` if there is a later connection.
+    fn on(&mut self, session: &Session) -> Option<&mut Self> {
+        if self.epoch < session.epoch {
             *self = Known { epoch: session.epoch, ..Known::default() };
         }
-        self
+        (self.epoch == session.epoch).then_some(self)
     }
 
-    /// Unless there is another connection by now.
-    fn answered(&mut self, session: &Session, queue: &str, is_ready: bool) {
-        if self.epoch != session.epoch {
-            return;
-        }
+    fn answered(&mut self, queue: &str, is_ready: bool) {
         self.asked.remove(queue);
         if is_ready {
             if self.queues.len() >= MAX_KNOWN {
@@ -93,7 +92,8 @@ impl Targets {
     async fn ask(&self, queue: &str, runtime: &Runtime) -> Result<(), BrokerError> {
         loop {
             let session = self.link.session(Patience::Endless).await?;
-            match self.question(&session, queue, runtime)?.await {
+            let Some(question) = self.question(&session, queue, runtime)? else { continue };
+            match question.await {
                 Ok(()) => return Ok(()),
                 Err(lost) if session.is_dead() => tracing::debug!(error = %lost, "asking about a queue again"),
                 Err(refusal) => {
@@ -109,23 +109,24 @@ impl Targets {
         }
     }
 
-    /// The answer that all get who ask about the queue meanwhile. It is on its way whether or not they look.
+    /// What all wait for who ask about the queue meanwhile; it goes on whether or not they look. `None` if there is a later
+    /// connection.
     fn question(
         &self,
         session: &Arc<Session>,
         queue: &str,
         runtime: &Runtime,
-    ) -> Result<impl Future<Output = Answer> + use<>, BrokerError> {
+    ) -> Result<Option<Question>, BrokerError> {
         let mut known = known(&self.known);
-        let known = known.of(session);
+        let Some(known) = known.on(session) else { return Ok(None) };
         if let Some(asked) = known.asked.get(queue) {
-            return Ok(asked.clone());
+            return Ok(Some(asked.clone()));
         }
         let asking = runtime.spawn(ask_once(self.known.clone(), session.clone(), queue.to_owned()))?;
         let closed = || Err(ErrorKind::InvalidConnectionState(ConnectionState::Closed).into());
         let asked = asking.map(move |answer| answer.unwrap_or_else(|_| closed())).boxed().shared();
         known.asked.insert(queue.to_owned(), asked.clone());
-        Ok(asked)
+        Ok(Some(asked))
     }
 }
 
@@ -135,6 +136,8 @@ fn known(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
 
 async fn ask_once(targets: Arc<Mutex<Known>>, session: Arc<Session>, queue: String) -> Answer {
     let answer = session.guard(topology::open_to_delays(&session, &queue)).await;
-    known(&targets).answered(&session, &queue, answer.is_ok());
+    if let Some(known) = known(&targets).on(&session) {
+        known.answered(&queue, answer.is_ok());
+    }
     answer
 }

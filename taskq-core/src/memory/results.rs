@@ -85,7 +85,7 @@ impl ResultBackend for InMemoryResults {
     }
 
     fn fetch<'a>(&'a self, id: &'a TaskId) -> BoxFuture<'a, Result<Option<ResultRecord>, ResultError>> {
-        Box::pin(async move { Ok(self.shelf().record(id)) })
+        Box::pin(async move { Ok(self.shelf().kept(id, 0, Instant::now()).cloned()) })
     }
 
     fn wait<'a>(&'a self, id: &'a TaskId, round: u32) -> BoxFuture<'a, Result<ResultRecord, ResultError>> {
@@ -178,14 +178,15 @@ struct Waiter {
 }
 
 impl Shelf {
-    fn record(&self, id: &TaskId) -> Option<ResultRecord> {
-        self.records.get(id, Instant::now()).map(|record| (**record).clone())
+    /// The record of this round, or of a higher one.
+    fn kept(&self, id: &TaskId, round: u32, now: Instant) -> Option<&ResultRecord> {
+        self.records.get(id, now).map(|record| &**record).filter(|record| record.round >= round)
     }
 
     fn store(&mut self, id: &TaskId, record: &ResultRecord, ttl: Duration) -> Option<ResultRecord> {
         let now = Instant::now();
-        if let Some(kept) = self.records.get(id, now).filter(|kept| kept.round >= record.round) {
-            return Some((**kept).clone());
+        if let Some(kept) = self.kept(id, record.round, now) {
+            return Some(kept.clone());
         }
         self.records.put(id, Box::new(record.clone()), now, ttl);
         self.tell(id, record);
@@ -204,8 +205,8 @@ impl Shelf {
     }
 
     fn fetch_or_wait(&mut self, id: &TaskId, round: u32) -> Result<ResultRecord, oneshot::Receiver<ResultRecord>> {
-        if let Some(kept) = self.records.get(id, Instant::now()).filter(|kept| kept.round >= round) {
-            return Ok((**kept).clone());
+        if let Some(kept) = self.kept(id, round, Instant::now()) {
+            return Ok(kept.clone());
         }
         let (tell, told) = oneshot::channel();
         self.waited.entry(id.clone()).or_default().push(Waiter { round, tell });
@@ -213,12 +214,7 @@ impl Shelf {
     }
 
     fn claim(&mut self, bid: &Bid) -> (Decision, Option<ResultRecord>) {
-        let now = Instant::now();
-        let ended = self
-            .records
-            .get(&bid.run.task, now)
-            .filter(|record| record.round >= bid.run.round)
-            .map(|record| (**record).clone());
+        let ended = self.kept(&bid.run.task, bid.run.round, Instant::now()).cloned();
         let is_marked = !bid.original && self.marked.contains_key(&bid.run.task);
         let decision = match ended {
             None if is_marked => Decision::Elsewhere,

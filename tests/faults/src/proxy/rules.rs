@@ -20,8 +20,6 @@ pub struct Method {
 impl Method {
     /// The server has taken a message over; or the client is done with one.
     pub const BASIC_ACK: Method = Method::new(60, 80);
-    /// `connection.open-ok`, with which a connection is made.
-    pub const CONNECTION_OPEN_OK: Method = Method::new(10, 41);
     /// The server has refused a message; or the client has.
     pub const BASIC_NACK: Method = Method::new(60, 120);
     /// The client refuses a message.
@@ -40,6 +38,8 @@ impl Method {
     pub const QUEUE_DECLARE: Method = Method::new(50, 10);
     /// The server has it.
     pub const QUEUE_DECLARE_OK: Method = Method::new(50, 11);
+    /// `connection.open-ok`, with which a connection is made.
+    pub const CONNECTION_OPEN_OK: Method = Method::new(10, 41);
     /// Any method at all.
     pub const ANY: Method = Method::new(0, 0);
 
