@@ -16,6 +16,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("outcome.rs", &["broker", "app", "worker", "results", "delivery"]),
     ("broker.rs", &["app", "worker", "kiq", "handle"]),
     ("delivery.rs", &["app", "worker", "kiq", "handle", "broker"]),
+    ("delivery", &["app", "worker", "kiq", "handle", "broker"]),
     ("results.rs", &["app", "worker", "kiq", "handle", "broker"]),
     ("memory", &["app", "worker", "kiq", "handle"]),
 ];

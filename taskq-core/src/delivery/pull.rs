@@ -1,6 +1,6 @@
 //! Deliveries that are asked for one by one, and counted here.
 
-use super::{Delivery, DeliverySource, Settle, Settlement};
+use super::{Delivery, DeliverySource, Settle, Settlement, settle};
 use std::{
     num::NonZeroU16,
     pin::Pin,
@@ -96,7 +96,7 @@ struct Counted {
 
 impl Settle for Counted {
     fn settle(&self, tag: u64, settlement: Settlement) {
-        super::tell(&*self.settle, tag, settlement);
+        settle::tell(&*self.settle, tag, settlement);
         self.room.leave();
     }
 
