@@ -3,6 +3,7 @@
 use crate::{
     check::{Breach, Verdict},
     history::History,
+    ledger::Line,
 };
 use std::{
     error::Error,
@@ -92,12 +93,14 @@ fn table(verdict: &Verdict, seed: u64) -> String {
 fn timelines(verdict: &Verdict, history: &History, most: usize) -> String {
     let mut text = String::new();
     for finding in verdict.findings.iter().take(most) {
-        let tag = finding.tag.as_deref().unwrap_or("-");
-        let _ = writeln!(text, "\n{:?} {tag}: {}", finding.breach, finding.text);
+        let of = finding.tags.first().map_or("-", |tag| tag);
+        let _ = writeln!(text, "\n{:?} {of}: {}", finding.breach, finding.text);
         let began = history.lines.first().map(|line| line.at).unwrap_or_default();
-        for line in history.timeline(tag) {
-            let _ =
-                writeln!(text, "  {:>10.3} {:<16} {:?}", line.at.since(began).as_secs_f64(), line.process, line.event);
+        for tag in &finding.tags {
+            let _ = writeln!(text, "  {tag}");
+            for Line { at, process, event, .. } in history.timeline(tag) {
+                let _ = writeln!(text, "  {:>10.3} {process:<16} {event:?}", at.since(began).as_secs_f64());
+            }
         }
     }
     match verdict.findings.len().saturating_sub(most) {

@@ -23,7 +23,7 @@ const EARLY: u64 = 5;
 pub(super) fn check(history: &History, left: &Leftovers) -> Vec<Finding> {
     let mut findings = Vec::new();
     for task in history.tasks.values() {
-        let mut find = |breach, text: String| findings.push(Finding { breach, tag: Some(task.tag.clone()), text });
+        let mut find = |breach, text: String| findings.push(Finding { breach, tags: vec![task.tag.clone()], text });
         let Some(plan) = task.plan else {
             find(Breach::Invented, "it ran and nobody sent it".into());
             continue;

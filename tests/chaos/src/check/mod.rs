@@ -62,11 +62,12 @@ pub(crate) enum Breach {
     KeyWithoutTtl,
 }
 
-/// One breach: of a task, if it has one.
+/// One breach.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Finding {
     pub(crate) breach: Breach,
-    pub(crate) tag: Option<String>,
+    /// Whose timelines show it, the task that it is of first.
+    pub(crate) tags: Vec<String>,
     pub(crate) text: String,
 }
 
@@ -180,7 +181,7 @@ fn tally(history: &History, left: &Leftovers) -> Verdict {
 }
 
 fn servers(left: &Leftovers) -> Vec<Finding> {
-    let finding = |breach, text: String| Finding { breach, tag: None, text };
+    let finding = |breach, text: String| Finding { breach, tags: Vec::new(), text };
     let depths = left.depths.iter().filter(|depth| !depth.is_drained());
     let mut findings: Vec<Finding> = depths.map(|depth| finding(Breach::NotDrained, format!("{depth:?}"))).collect();
     if left.depths.is_empty() {

@@ -22,7 +22,7 @@ pub(super) fn check(history: &History) -> Vec<Finding> {
             let (before, after) = (&pair[0], &pair[1]);
             if before.runs[0].start > after.runs[0].start {
                 let text = format!("it first ran before {}, which was sent earlier", before.tag);
-                findings.push(Finding { breach: Breach::OutOfOrder, tag: Some(after.tag.clone()), text });
+                findings.push(Finding { breach: Breach::OutOfOrder, tags: vec![after.tag.clone(), before.tag.clone()], text });
             }
         }
     }
@@ -53,10 +53,10 @@ fn overlaps<'a>(history: &'a History, tasks: impl Iterator<Item = &'a Task>) -> 
     runs.sort_by_key(|(_, run)| run.start);
     let mut findings = Vec::new();
     for pair in runs.windows(2) {
-        let ((_, first), (task, second)) = (pair[0], pair[1]);
+        let ((other, first), (task, second)) = (pair[0], pair[1]);
         if history.end_of(first).is_none_or(|end| end > second.start) {
             let text = format!("it began in {} while another one ran in {}", second.process, first.process);
-            findings.push(Finding { breach: Breach::SerialOverlapping, tag: Some(task.tag.clone()), text });
+            findings.push(Finding { breach: Breach::SerialOverlapping, tags: vec![task.tag.clone(), other.tag.clone()], text });
         }
     }
     findings

@@ -25,7 +25,7 @@ pub(super) fn check(history: &History) -> (Vec<Finding>, BTreeMap<String, usize>
     let (mut findings, mut causes) = (Vec::new(), BTreeMap::new());
     let calm_until = history.phases.get(&Phase::Faults).copied().unwrap_or_default();
     for task in history.tasks.values() {
-        let mut find = |breach, text: String| findings.push(Finding { breach, tag: Some(task.tag.clone()), text });
+        let mut find = |breach, text: String| findings.push(Finding { breach, tags: vec![task.tag.clone()], text });
         for (first, second) in repeated(task) {
             let text =
                 || format!("attempt {} began in {} and again in {}", first.attempt, first.process, second.process);
