@@ -1,7 +1,7 @@
 //! Ends that nothing follows, which is what nearly all runs come to. They are handed over here and stored together, and the
 //! runs themselves are over: none of them is woken again for its record.
 
-use super::{settle::Settling, standing::Footing, store::Stored};
+use super::{lull::Lull, settle::Settling, standing::Footing, store::Stored};
 use crate::{
     delivery::{Settle, Settlement, flush},
     error::ResultError,
@@ -25,6 +25,7 @@ pub(super) type Keep = (TaskId, ResultRecord, Duration);
 pub(super) struct Endings {
     sender: UnboundedSender<(Ending, Keep)>,
     runs: TaskTracker,
+    lull: Lull,
 }
 
 impl Endings {
@@ -32,8 +33,14 @@ impl Endings {
     /// `runs`.
     pub(super) fn new(results: Arc<dyn ResultBackend>, runs: TaskTracker) -> Endings {
         let (sender, endings) = mpsc::unbounded_channel();
-        drop(tokio::spawn(store_all(results, endings)));
-        Endings { sender, runs }
+        let lull = Lull::new();
+        drop(tokio::spawn(store_all(results, endings, lull.clone())));
+        Endings { sender, runs, lull }
+    }
+
+    /// In which deliveries are not taken, since ends are being stored.
+    pub(super) fn lull(&self) -> &Lull {
+        &self.lull
     }
 
     /// `settling` is settled once `keep` is.
@@ -51,9 +58,10 @@ struct Ending {
     counted: TaskTrackerToken,
 }
 
-async fn store_all(results: Arc<dyn ResultBackend>, mut endings: UnboundedReceiver<(Ending, Keep)>) {
+async fn store_all(results: Arc<dyn ResultBackend>, mut endings: UnboundedReceiver<(Ending, Keep)>, lull: Lull) {
     let mut handed_over = Vec::with_capacity(TOGETHER);
     while endings.recv_many(&mut handed_over, TOGETHER).await > 0 {
+        let lasting = lull.begin();
         let (group, records): (Vec<Ending>, Vec<Keep>) = handed_over.drain(..).unzip();
         let outcomes = match group.first() {
             // Each has its own patience with it.
@@ -71,7 +79,7 @@ async fn store_all(results: Arc<dyn ResultBackend>, mut endings: UnboundedReceiv
             ending.settle(record, outcomes.next());
         }
         settlers.iter().for_each(|settler| flush(&**settler));
-        drop(until_told);
+        drop((until_told, lasting));
     }
 }
 

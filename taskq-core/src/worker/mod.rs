@@ -17,6 +17,7 @@ mod embedded;
 mod ending;
 mod execute;
 mod logging;
+mod lull;
 #[cfg(feature = "worker-main")]
 #[doc(hidden)]
 pub mod main;

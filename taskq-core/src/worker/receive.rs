@@ -2,6 +2,7 @@
 
 use super::{
     begin::{Beginnings, Ready},
+    lull::Taker,
     plan::QueuePlan,
     process::{Processor, Source},
     slot::Slot,
@@ -11,7 +12,13 @@ use crate::{
     defaults::START_LIMIT,
     delivery::{Consumer, Delivery, Line},
 };
-use std::{collections::VecDeque, pin::pin, sync::Arc};
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, Sleep, sleep_until},
@@ -20,6 +27,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(super) struct Receiver {
     consumer: Consumer,
+    /// Where ends are stored together.
+    taker: Option<Taker>,
     processor: Arc<Processor>,
     source: Arc<Source>,
     /// The line of the last delivery, of which runs that wait are told.
@@ -34,7 +43,8 @@ impl Receiver {
         let slots = Arc::new(Semaphore::new(queue.concurrency.min(Semaphore::MAX_PERMITS)));
         let source = Arc::new(Source { queue: queue.spec.name().into(), spec: queue.spec.clone(), slots });
         let beginnings = Beginnings::new(processor.clone(), source.clone(), runs);
-        Receiver { consumer, processor, source, line: None, waiting: VecDeque::new(), beginnings }
+        let taker = processor.endings.as_ref().map(|endings| endings.lull().taker());
+        Receiver { consumer, taker, processor, source, line: None, waiting: VecDeque::new(), beginnings }
     }
 
     /// Until told to stop, or until the broker is closed. What has not started goes back.
@@ -48,7 +58,7 @@ impl Receiver {
                 () = &mut stopped => break,
                 // Where all slots are taken runs last, and this one probably does too.
                 Ok(slot) = self.source.slots.clone().acquire_owned(), if !self.waiting.is_empty() => self.spawn(slot),
-                delivery = self.consumer.next() => match delivery {
+                delivery = poll_fn(|cx| self.poll_delivery(cx)) => match delivery {
                     Some(delivery) => self.keep(delivery),
                     None => break,
                 },
@@ -58,6 +68,13 @@ impl Receiver {
         // Stopped before the deliveries are dropped, so that they do not come straight back.
         self.consumer.stop();
         self.beginnings.clear();
+    }
+
+    fn poll_delivery(&mut self, cx: &mut Context<'_>) -> Poll<Option<Delivery>> {
+        match &self.taker {
+            Some(taker) => self.consumer.poll_next(&mut taker.context(cx)),
+            None => self.consumer.poll_next(cx),
+        }
     }
 
     fn keep(&mut self, delivery: Delivery) {

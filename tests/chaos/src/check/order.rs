@@ -22,7 +22,11 @@ pub(super) fn check(history: &History) -> Vec<Finding> {
             let (before, after) = (&pair[0], &pair[1]);
             if before.runs[0].start > after.runs[0].start {
                 let text = format!("it first ran before {}, which was sent earlier", before.tag);
-                findings.push(Finding { breach: Breach::OutOfOrder, tags: vec![after.tag.clone(), before.tag.clone()], text });
+                findings.push(Finding {
+                    breach: Breach::OutOfOrder,
+                    tags: vec![after.tag.clone(), before.tag.clone()],
+                    text,
+                });
             }
         }
     }
@@ -56,7 +60,11 @@ fn overlaps<'a>(history: &'a History, tasks: impl Iterator<Item = &'a Task>) -> 
         let ((other, first), (task, second)) = (pair[0], pair[1]);
         if history.end_of(first).is_none_or(|end| end > second.start) {
             let text = format!("it began in {} while another one ran in {}", second.process, first.process);
-            findings.push(Finding { breach: Breach::SerialOverlapping, tags: vec![task.tag.clone(), other.tag.clone()], text });
+            findings.push(Finding {
+                breach: Breach::SerialOverlapping,
+                tags: vec![task.tag.clone(), other.tag.clone()],
+                text,
+            });
         }
     }
     findings

@@ -1,0 +1,189 @@
+//! A lull in taking deliveries, while ends are being stored. What comes meanwhile is taken together when those are told: to be
+//! woken for a few at a time costs a worker that has much to do about a tenth of its work.
+
+use super::{progress::Progress, pulse};
+use std::{
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Wake, Waker},
+    time::{Duration, Instant},
+};
+
+/// Nobody waits for a store that takes longer.
+const LONGEST: Duration = Duration::from_millis(2);
+
+#[derive(Clone)]
+pub(super) struct Lull {
+    state: Arc<Mutex<State>>,
+    /// A store that is suddenly slow holds nobody up for longer than a beat or two.
+    progress: Arc<Progress>,
+}
+
+#[derive(Default)]
+struct State {
+    is_on: bool,
+    /// What was stored last was not stored soon.
+    is_slow: bool,
+    held: Vec<Waker>,
+}
+
+impl Lull {
+    pub(super) fn new() -> Lull {
+        let state: Arc<Mutex<State>> = Arc::default();
+        let here = state.clone();
+        Lull { state, progress: Progress::watched(move || release(&here)) }
+    }
+
+    /// Until the guard is dropped, which is to be soon.
+    pub(super) fn begin(&self) -> Lasting<'_> {
+        let mut state = lock(&self.state);
+        state.is_on = !state.is_slow && pulse::beats();
+        self.progress.has_ready(state.is_on);
+        Lasting { lull: self, began: Instant::now() }
+    }
+
+    /// For one who takes deliveries.
+    pub(super) fn taker(&self) -> Taker {
+        let told = Arc::new(Told { lull: self.state.clone(), taker: Mutex::default() });
+        Taker { waker: Waker::from(told.clone()), told }
+    }
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn release(state: &Mutex<State>) {
+    let mut state = lock(state);
+    state.is_on = false;
+    let held = mem::take(&mut state.held);
+    drop(state);
+    held.into_iter().for_each(Waker::wake);
+}
+
+pub(super) struct Lasting<'a> {
+    lull: &'a Lull,
+    began: Instant,
+}
+
+impl Drop for Lasting<'_> {
+    fn drop(&mut self) {
+        let Lull { state, progress } = self.lull;
+        lock(state).is_slow = self.began.elapsed() > LONGEST;
+        progress.has_ready(false);
+        progress.goes_on();
+        release(state);
+    }
+}
+
+/// One who takes deliveries, and is woken after the lull for what comes in it.
+pub(super) struct Taker {
+    told: Arc<Told>,
+    waker: Waker,
+}
+
+struct Told {
+    lull: Arc<Mutex<State>>,
+    taker: Mutex<Option<Waker>>,
+}
+
+impl Taker {
+    /// In its place, for whatever is to wake it.
+    pub(super) fn context(&self, cx: &Context<'_>) -> Context<'_> {
+        match &mut *lock(&self.told.taker) {
+            Some(taker) => taker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        Context::from_waker(&self.waker)
+    }
+}
+
+impl Wake for Told {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let Some(taker) = lock(&self.taker).take() else { return };
+        let mut lull = lock(&self.lull);
+        if lull.is_on {
+            return lull.held.push(taker);
+        }
+        drop(lull);
+        taker.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{
+        sync::atomic::{AtomicU32, Ordering},
+        thread,
+    };
+
+    #[derive(Default)]
+    struct Woken(AtomicU32);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// One that nothing breaks off.
+    fn endless() -> Lull {
+        Lull { state: Arc::default(), progress: Progress::watched(|| {}) }
+    }
+
+    /// How often it was woken, and what wakes it.
+    fn taker_of(lull: &Lull) -> (Arc<Woken>, Waker) {
+        let (woken, taker) = (Arc::new(Woken::default()), lull.taker());
+        let waker = Waker::from(woken.clone());
+        (woken, taker.context(&Context::from_waker(&waker)).waker().clone())
+    }
+
+    #[test]
+    fn who_is_woken_in_a_lull_is_woken_once_when_it_is_over() {
+        let lull = endless();
+        let (woken, waker) = taker_of(&lull);
+        let lasting = lull.begin();
+        waker.wake_by_ref();
+        waker.wake_by_ref();
+        assert_eq!(woken.0.load(Ordering::SeqCst), 0);
+        drop(lasting);
+        assert_eq!(woken.0.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn out_of_it_one_is_woken_at_once() {
+        let lull = endless();
+        let (woken, waker) = taker_of(&lull);
+        drop(lull.begin());
+        waker.wake();
+        assert_eq!(woken.0.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn a_lull_that_does_not_end_is_broken_off() {
+        let lull = Lull::new();
+        let (woken, waker) = taker_of(&lull);
+        let _lasting = lull.begin();
+        waker.wake();
+        while woken.0.load(Ordering::SeqCst) == 0 {
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn there_is_none_after_one_that_was_long() {
+        let lull = endless();
+        let lasting = lull.begin();
+        thread::sleep(LONGEST * 2);
+        drop(lasting);
+        let (woken, waker) = taker_of(&lull);
+        let _lasting = lull.begin();
+        waker.wake();
+        assert_eq!(woken.0.load(Ordering::SeqCst), 1);
+    }
+}
