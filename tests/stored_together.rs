@@ -196,6 +196,23 @@ async fn a_worker_that_is_told_to_stop_waits_for_the_records_that_are_on_their_w
     assert_eq!(app.broker().inspect("taskq").await.unwrap().ready, 0);
 }
 
+/// In real time, on one thread: all of them end before the first is stored.
+#[tokio::test]
+async fn what_comes_while_a_store_hangs_begins() {
+    let (results, log) = (Arc::new(Together::new(Mood::Asleep)), Log::default());
+    let app = Gathering::new(Bugs::default()).with_result_backend(results.clone()).with_state(log.clone());
+    let mut handles = app.kiq_many((0..20).map(double)).await.unwrap();
+    let story = async {
+        eventually("the records are on their way", async || results.is_asleep.load(Ordering::SeqCst)).await;
+        handles.push(double.kiq(20).on(&app).await.unwrap());
+        eventually("the next one has run", async || log.count("ran") == 21).await;
+        results.woken.notify_one();
+        all_are_done(&handles).await;
+    };
+    app.worker().run_until(story).await.unwrap();
+    assert_eq!(app.broker().inspect("taskq").await.unwrap().ready, 0);
+}
+
 /// The broker in memory, which hears of what is settled when it is flushed.
 #[derive(Debug, Clone)]
 struct Gathering {
@@ -268,6 +285,10 @@ impl DeliverySource for GatheringSource {
         self.next += 1;
         self.gathered.held.lock().unwrap().insert(self.next, delivery.unsettled);
         Poll::Ready(Some(Delivery::new(delivery.content, delivery.redelivered, self.next, self.gathered.clone())))
+    }
+
+    fn buffers(&self) -> bool {
+        true
     }
 
     fn stop(&mut self) {

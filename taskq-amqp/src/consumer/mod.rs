@@ -31,6 +31,10 @@ impl DeliverySource for Source {
         self.intake.poll_next(cx)
     }
 
+    fn buffers(&self) -> bool {
+        true
+    }
+
     fn stop(&mut self) {
         self.intake.close();
         self.stop.cancel();

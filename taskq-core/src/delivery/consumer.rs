@@ -71,6 +71,27 @@ pub trait DeliverySource: Send {
     /// ```
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Delivery>>;
 
+    /// Whether what is delivered comes here by itself, and waits to be taken: nothing but that hangs on a wake then, which may
+    /// come up to a few milliseconds late. A worker that stores results is woken when these are stored, for all that has
+    /// come meanwhile. `false` by default: to poll may be what fetches.
+    ///
+    /// ```
+    /// # use std::task::{Context, Poll};
+    /// # use taskq::{Delivery, DeliverySource};
+    /// # use tokio::sync::mpsc::Receiver;
+    /// # struct FromConnection(Receiver<Delivery>);
+    /// impl DeliverySource for FromConnection {
+    ///     fn buffers(&self) -> bool {
+    ///         true
+    ///     }
+    /// #   fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Delivery>> { self.0.poll_recv(cx) }
+    /// #   fn stop(&mut self) { self.0.close(); }
+    /// }
+    /// ```
+    fn buffers(&self) -> bool {
+        false
+    }
+
     /// Takes nothing more; what was not handed out goes back. Called once, also when the [`Consumer`] is dropped.
     ///
     /// ```
@@ -271,6 +292,11 @@ impl Consumer {
         if self.stopped { Poll::Ready(None) } else { self.source.poll_next(cx) }
     }
 
+    /// Whether a wake may come late: see [`DeliverySource::buffers`].
+    pub(crate) fn buffers(&self) -> bool {
+        self.source.buffers()
+    }
+
     /// Takes nothing more from the queue; what was not handed out goes back. Deliveries that were handed out can still
     /// be settled. Calling it again does nothing.
     ///
@@ -321,6 +347,10 @@ struct Channel {
 impl DeliverySource for Channel {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Delivery>> {
         self.deliveries.poll_recv(cx)
+    }
+
+    fn buffers(&self) -> bool {
+        true
     }
 
     fn stop(&mut self) {

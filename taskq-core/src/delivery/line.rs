@@ -45,8 +45,7 @@ impl Line {
     }
 
     /// From now on the broker may give to somebody else what came by this line and is not settled. Runs that began by it claim
-    /// their tasks at once, or end. What has not begun does not begin by it: it has to be delivered again. Doing it again does
-    /// nothing.
+    /// their tasks at once, or end. Doing it again does nothing.
     ///
     /// ```
     /// # let line = taskq::Line::new();

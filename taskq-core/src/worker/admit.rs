@@ -5,7 +5,7 @@ use super::{
     patience::Patience,
     process::{Processor, Source},
     slot::Slot,
-    standing::{Alone, Ground, Standing},
+    standing::{Alone, Standing},
 };
 use crate::{
     claims::ClaimAnswer,
@@ -70,17 +70,18 @@ impl Case<'_> {
         if !self.standing.is_alone() && self.processor.quarantine.is_on() {
             return false;
         }
-        // The store's answer may have lain here for longer than the claim lasted, while this process stood still.
-        if self.standing.is_claimed() {
-            return self.standing.holds(self.processor, self.message).await;
-        }
-        if self.standing.ground() == Ground::Unsure {
+        // Where its line is lost by now it asks, as those do that came behind it: they would overtake it if it was given back.
+        if !self.standing.is_claimed() && !self.standing.is_firm() {
             if self.permit(Doubt::None).await.is_err() {
                 return false;
             }
             self.standing.looked_up(self.processor, self.message);
         }
-        self.standing.ground() == Ground::Firm
+        // The store's answer may have lain here for longer than the claim lasted, while this process stood still.
+        if self.standing.is_claimed() {
+            return self.standing.holds(self.processor, self.message).await;
+        }
+        self.standing.is_firm()
     }
 
     /// Makes sure that the task neither has run nor is running, if it may have or may be. Waits while the store cannot be

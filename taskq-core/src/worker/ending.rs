@@ -38,7 +38,7 @@ impl Endings {
         Endings { sender, runs, lull }
     }
 
-    /// In which deliveries are not taken, since ends are being stored.
+    /// In which nobody is woken for deliveries, since ends are being stored.
     pub(super) fn lull(&self) -> &Lull {
         &self.lull
     }

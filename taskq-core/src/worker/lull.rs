@@ -1,21 +1,22 @@
-//! A lull in taking deliveries, while ends are being stored. What comes meanwhile is taken together when those are told: to be
-//! woken for a few at a time costs a worker that has much to do about a tenth of its work.
+//! A lull, in which nobody is woken for deliveries, while ends are being stored: what comes meanwhile is taken together, once
+//! those are told. To be woken for a few at a time costs a worker that has much to do a tenth of its CPU, and more.
 
 use super::{progress::Progress, pulse};
 use std::{
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Wake, Waker},
-    time::{Duration, Instant},
+    time::Duration,
 };
+use tokio::time::Instant;
 
-/// Nobody waits for a store that takes longer.
-const LONGEST: Duration = Duration::from_millis(2);
+/// After a store that has taken longer there is none: what comes could begin meanwhile.
+const LONGEST: Duration = Duration::from_millis(1);
 
 #[derive(Clone)]
 pub(super) struct Lull {
     state: Arc<Mutex<State>>,
-    /// A store that is suddenly slow holds nobody up for longer than a beat or two.
+    /// By which a lull is broken off, after a beat or two, where the store is suddenly slow.
     progress: Arc<Progress>,
 }
 
@@ -34,7 +35,7 @@ impl Lull {
         Lull { state, progress: Progress::watched(move || release(&here)) }
     }
 
-    /// Until the guard is dropped, which is to be soon.
+    /// Until the guard is dropped.
     pub(super) fn begin(&self) -> Lasting<'_> {
         let mut state = lock(&self.state);
         state.is_on = !state.is_slow && pulse::beats();
@@ -44,8 +45,8 @@ impl Lull {
 
     /// For one who takes deliveries.
     pub(super) fn taker(&self) -> Taker {
-        let told = Arc::new(Told { lull: self.state.clone(), taker: Mutex::default() });
-        Taker { waker: Waker::from(told.clone()), told }
+        let late = Arc::new(Late { state: self.state.clone(), waker: Mutex::default() });
+        Taker { waker: Waker::from(late.clone()), late }
     }
 }
 
@@ -78,39 +79,40 @@ impl Drop for Lasting<'_> {
 
 /// One who takes deliveries, and is woken after the lull for what comes in it.
 pub(super) struct Taker {
-    told: Arc<Told>,
+    late: Arc<Late>,
     waker: Waker,
 }
 
-struct Told {
-    lull: Arc<Mutex<State>>,
-    taker: Mutex<Option<Waker>>,
+/// Passes a wake on, at once or after the lull.
+struct Late {
+    state: Arc<Mutex<State>>,
+    waker: Mutex<Option<Waker>>,
 }
 
 impl Taker {
-    /// In its place, for whatever is to wake it.
+    /// To be polled with in place of `cx`, and made anew for each poll: a wake is passed on once.
     pub(super) fn context(&self, cx: &Context<'_>) -> Context<'_> {
-        match &mut *lock(&self.told.taker) {
-            Some(taker) => taker.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
+        match &mut *lock(&self.late.waker) {
+            Some(waker) => waker.clone_from(cx.waker()),
+            empty => *empty = Some(cx.waker().clone()),
         }
         Context::from_waker(&self.waker)
     }
 }
 
-impl Wake for Told {
+impl Wake for Late {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let Some(taker) = lock(&self.taker).take() else { return };
-        let mut lull = lock(&self.lull);
-        if lull.is_on {
-            return lull.held.push(taker);
+        let Some(waker) = lock(&self.waker).take() else { return };
+        let mut state = lock(&self.state);
+        if state.is_on {
+            return state.held.push(waker);
         }
-        drop(lull);
-        taker.wake();
+        drop(state);
+        waker.wake();
     }
 }
 

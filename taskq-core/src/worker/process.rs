@@ -102,11 +102,6 @@ impl Processor {
     /// What a delivery comes to.
     pub(super) fn receive(self: &Arc<Self>, source: &Arc<Source>, ready: Ready) -> Next {
         let Ready { delivery, footing, slot } = ready;
-        // It comes again, with all that came behind it: begun by this line, those might overtake one that was not.
-        if footing.is_cut() {
-            tracing::debug!(queue = &*source.queue, "its line was cut before it began: it comes again");
-            return Next::Nothing;
-        }
         let Delivery { content, redelivered, is_due, unsettled, .. } = delivery;
         let message = match content {
             Content::Task(message) => message,

@@ -27,7 +27,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(super) struct Receiver {
     consumer: Consumer,
-    /// Where ends are stored together.
+    /// Where ends are stored together, and it may be woken late.
     taker: Option<Taker>,
     processor: Arc<Processor>,
     source: Arc<Source>,
@@ -43,7 +43,8 @@ impl Receiver {
         let slots = Arc::new(Semaphore::new(queue.concurrency.min(Semaphore::MAX_PERMITS)));
         let source = Arc::new(Source { queue: queue.spec.name().into(), spec: queue.spec.clone(), slots });
         let beginnings = Beginnings::new(processor.clone(), source.clone(), runs);
-        let taker = processor.endings.as_ref().map(|endings| endings.lull().taker());
+        let endings = processor.endings.as_ref().filter(|_| consumer.buffers());
+        let taker = endings.map(|endings| endings.lull().taker());
         Receiver { consumer, taker, processor, source, line: None, waiting: VecDeque::new(), beginnings }
     }
 

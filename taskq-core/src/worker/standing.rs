@@ -59,17 +59,6 @@ impl Default for Footing {
     }
 }
 
-/// What the right to begin a run without a claim rests on.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Ground {
-    /// It came by a line that holds, and nobody else can have it.
-    Firm,
-    /// So much time has passed since it was sent that somebody may run a copy of its message.
-    Unsure,
-    /// The line by which it came is lost: it comes again.
-    Lost,
-}
-
 /// The room that a suspect has to itself.
 pub(super) struct Alone {
     pub(super) _turn: OwnedSemaphorePermit,
@@ -203,13 +192,9 @@ impl Standing {
         self.asked().is_some_and(|asked| asked.is_looked_up)
     }
 
-    /// What the right to begin without a claim rests on now.
-    pub(super) fn ground(&self) -> Ground {
-        match () {
-            () if self.footing.is_lost() => Ground::Lost,
-            () if self.is_looked_up() || self.footing.is_fresh() => Ground::Firm,
-            () => Ground::Unsure,
-        }
+    /// Whether it may begin without a claim: nobody else can have it, or nobody had when it was looked up, and its line holds.
+    pub(super) fn is_firm(&self) -> bool {
+        !self.footing.is_lost() && (self.is_looked_up() || self.footing.is_fresh())
     }
 
     /// Marks a run that needs no claim. Once it is marked, whoever has a copy of its message does not begin.
