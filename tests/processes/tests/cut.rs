@@ -17,6 +17,9 @@ use taskq_process_tests::{
 };
 use tokio::process::Child;
 
+/// What counts as a standstill is half of it.
+const STANDSTILL: Duration = Duration::from_secs(2);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tasks_whose_line_is_cut_again_and_again_run_once_in_the_only_worker() {
     let (queue, servers, ledger, gate) = (unique("cut"), Servers::shared(), Ledger::new(), Gate::closed());
@@ -86,6 +89,38 @@ async fn a_plain_function_that_waits_for_a_core_does_not_begin_where_its_line_wa
     let of_task = ledger.history().of(waiting.id());
     assert_eq!(of_task.count("start"), 1, "it began where it had no right to\n{of_task}");
     servers.delete(&queue).await;
+}
+
+/// It has to be claimed then, as what came behind it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plain_function_that_waits_for_a_core_while_its_worker_stands_still_is_not_overtaken() {
+    let (queue, in_order) = (unique("standstill"), unique("standstill-in-order"));
+    let (servers, ledger, gate) = (Servers::shared(), Ledger::new(), Gate::closed());
+    let app = servers.app(&queue);
+    app.startup().await.unwrap();
+    app.broker().declare(&QueueSpec::new(&in_order)).await.unwrap();
+    let queues = format!("--queues={queue}:50,{in_order}:1");
+    let worker = servers.worker(&queue, &ledger, &[&queues]);
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let running = app.kiq_many((0..cores).map(|_| gated_plain(gate.path()))).await.unwrap();
+    eventually("all cores are taken", async || ledger.history().running() == cores).await;
+    let first = gated_plain.kiq(gate.path()).queue(&in_order).on(&app).await.unwrap();
+    let second = gated.kiq(gate.path()).queue(&in_order).on(&app).await.unwrap();
+    eventually("both have come", async || app.broker().inspect(&in_order).await.unwrap().ready == 0).await;
+    signal(&worker, "STOP").await;
+    tokio::time::sleep(STANDSTILL).await;
+    signal(&worker, "CONT").await;
+    gate.open();
+    for handle in running.iter().chain([&first, &second]) {
+        assert!(handle.wait_result().timeout(PATIENCE).await.unwrap().is_ok());
+    }
+    nothing_is_left_after(worker, &app, &queue).await;
+    let began: Vec<String> =
+        ledger.lines().into_iter().filter(|(what, ..)| what == "start").map(|(_, id, _)| id).collect();
+    let place = |handle: &TaskHandle<u32>| began.iter().position(|id| *id == handle.id().to_string()).unwrap();
+    assert!(place(&first) < place(&second), "{}", ledger.history());
+    servers.delete(&queue).await;
+    servers.delete(&in_order).await;
 }
 
 /// What the one that is cut off says to Redis takes so long; gives how many runs the other one took over.
