@@ -71,9 +71,9 @@ pub trait DeliverySource: Send {
     /// ```
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Delivery>>;
 
-    /// Whether what is delivered comes here by itself, and waits to be taken: nothing but that hangs on a wake then, which may
-    /// come up to a few milliseconds late. A worker that stores results is woken when these are stored, for all that has
-    /// come meanwhile. `false` by default: to poll may be what fetches.
+    /// Whether what is delivered comes here by itself, and waits to be taken. A worker that stores results is then woken when
+    /// these are stored, once for all that has come meanwhile: up to a millisecond late, and up to 250 where the result store
+    /// is suddenly slow. `false` by default, because polling may be what fetches.
     ///
     /// ```
     /// # use std::task::{Context, Poll};

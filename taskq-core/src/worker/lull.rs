@@ -172,7 +172,9 @@ mod tests {
         let (woken, waker) = taker_of(&lull);
         let _lasting = lull.begin();
         waker.wake();
+        let began = std::time::Instant::now();
         while woken.0.load(Ordering::SeqCst) == 0 {
+            assert!(began.elapsed() < Duration::from_secs(60), "nobody broke it off");
             thread::yield_now();
         }
     }
