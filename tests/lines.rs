@@ -112,7 +112,9 @@ impl Scene {
         }
     }
 
-    async fn first_one_runs(&self) {
+    /// All have come by it, and the first one runs.
+    async fn begin_by(&self, line: &Line) {
+        self.deliver(line, 0, false).await;
         while self.log.count("0") == 0 {
             tokio::task::yield_now().await;
         }
@@ -130,8 +132,7 @@ async fn what_waits_for_its_turn_when_its_line_is_cut_runs_once_and_in_its_order
     let scene = Scene::new().await;
     let (first, second) = (Line::new(), Line::new());
     let story = async {
-        scene.deliver(&first, 0, false).await;
-        scene.first_one_runs().await;
+        scene.begin_by(&first).await;
         first.cut();
         scene.deliver(&second, 1, true).await;
         scene.open.notify_one();
@@ -147,8 +148,7 @@ async fn none_overtakes_one_that_was_about_to_begin_when_its_line_was_cut() {
     let scene = Scene::new().await;
     let (first, second) = (Line::new(), Line::new());
     let story = async {
-        scene.deliver(&first, 0, false).await;
-        scene.first_one_runs().await;
+        scene.begin_by(&first).await;
         let (settled, line, log) = (scene.settled.clone(), first.clone(), scene.log.clone());
         // Between the one that gives the second one its turn, and that one.
         let cut = tokio::spawn(async move {
