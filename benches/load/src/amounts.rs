@@ -8,6 +8,9 @@ pub(crate) const RESULT_TTL: Duration = Duration::from_secs(15 * 60);
 /// Tasks that run at once; twice as many deliveries are held. The default of taskq's worker.
 pub(crate) const CONCURRENCY: usize = 100;
 
+/// What falls due in the first part of an open loop is not looked at: a worker declares what it works on before it consumes.
+pub(crate) const WARM_UP: Duration = Duration::from_millis(250);
+
 /// Callers at once, wherever there are many.
 pub(crate) const CALLERS: usize = 100;
 

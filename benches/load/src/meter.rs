@@ -1,6 +1,7 @@
 //! Counts what a worker has handled, in the same way on both sides.
 
 use crate::{
+    amounts::WARM_UP,
     clock,
     distribution::Distribution,
     protocol::{Figures, Noting},
@@ -21,7 +22,7 @@ pub(crate) struct Meter {
     handled: AtomicU64,
     first: AtomicU64,
     reached: Notify,
-    /// From when a task was to be published until it was handled.
+    /// From when a task was to be published until it was handled, of what is no part of the beginning.
     waits: Option<Mutex<Distribution>>,
 }
 
@@ -39,7 +40,9 @@ impl Meter {
         if before == 0 {
             self.first.store(clock::now(), Ordering::Relaxed);
         }
-        if let Some(waits) = &self.waits {
+        if let Some(waits) = &self.waits
+            && clock::seconds(intended.saturating_sub(self.first())) >= WARM_UP.as_secs_f64()
+        {
             let wait = clock::now().saturating_sub(intended);
             waits.lock().unwrap_or_else(PoisonError::into_inner).record(wait);
         }

@@ -1,7 +1,7 @@
 //! When tasks are to be published, whatever becomes of those before: a caller who waits for a slow server measures less of
 //! its slowness.
 
-use crate::clock;
+use crate::{amounts::WARM_UP, clock};
 use std::{thread, time::Duration};
 use tokio::sync::mpsc;
 
@@ -40,7 +40,8 @@ impl Schedule {
         due
     }
 
+    /// None is while both sides still begin.
     pub(crate) fn is_waited_for(&self, number: u64) -> bool {
-        number.is_multiple_of(self.waited_for)
+        number as f64 >= self.per_second * WARM_UP.as_secs_f64() && number.is_multiple_of(self.waited_for)
     }
 }
