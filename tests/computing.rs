@@ -26,6 +26,10 @@ impl Door {
         !passed.1.timed_out()
     }
 
+    fn shut(&self) {
+        *self.0.0.lock().unwrap() = false;
+    }
+
     fn open(&self) {
         *self.0.0.lock().unwrap() = true;
         self.0.1.notify_all();
@@ -70,6 +74,37 @@ async fn none_waits_behind_a_run_that_holds_its_thread_in_memory() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn none_waits_behind_a_run_that_holds_its_thread_on_rabbitmq() {
     support::play(Stage::rabbitmq(), none_waits_behind_a_run_that_holds_its_thread).await;
+}
+
+#[task]
+async fn stand_by(door: State<Door>, begun: State<Begun>) -> bool {
+    begun.0.0.notify_one();
+    door.pass()
+}
+
+/// Calls come from elsewhere, so that nothing but deliveries and answers of the store wakes the worker's runtime.
+#[test]
+fn what_comes_begins_while_a_run_holds_the_thread_that_listened() {
+    let working = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let calling = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    calling.block_on(support::play(Stage::rabbitmq(), async |stage: Stage| {
+        let (door, begun) = (Door::default(), Begun::default());
+        let app = || stage.app().with_state(door.clone()).with_state(begun.clone());
+        let (works, calls) = (app(), app());
+        let starting = stage.clone();
+        working.spawn(async move { starting.start(works).await }).await.unwrap();
+        calls.startup().await.unwrap();
+        for _ in 0..5 {
+            nothing.kiq().on(&calls).await.unwrap().wait_result().await.unwrap().into_value().unwrap();
+            let stands = stand_by.kiq().on(&calls).await.unwrap();
+            begun.0.notified().await;
+            open.kiq().on(&calls).await.unwrap().wait_result().await.unwrap().into_value().unwrap();
+            assert!(stands.wait_result().await.unwrap().into_value().unwrap(), "nobody came to open the door");
+            door.shut();
+        }
+        calls.shutdown().await.unwrap();
+    }));
+    working.shutdown_background();
 }
 
 #[task(timeout = "300ms")]
