@@ -107,7 +107,7 @@ async fn a_runtime_that_was_held_up_meanwhile_has_stored() {
     let group = group(3);
     let mut storing = results.store_many(&group);
     assert!((&mut storing).now_or_never().is_none());
-    // Longer than the limit of a group.
+    // Nobody on this runtime sees the answer when it comes.
     thread::sleep(Duration::from_millis(1_200));
     let stored = ended(storing).await;
     assert!(stored.iter().all(|stored| matches!(stored, Ok(None))), "{stored:?}");
