@@ -7,9 +7,12 @@ use crate::{
     protocol::{Figures, Noting},
 };
 use anyhow::Result;
-use std::sync::{
-    Mutex, OnceLock, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 use tokio::sync::Notify;
 
@@ -36,12 +39,13 @@ impl Meter {
 
     /// A task is handled that was to be published at this moment.
     pub(crate) fn handle(&self, intended: u64) {
-        let before = self.handled.fetch_add(1, Ordering::Relaxed);
-        if before == 0 {
-            self.first.store(clock::now(), Ordering::Relaxed);
+        if self.first() == 0 {
+            // Whoever comes second leaves it as it is.
+            let _ = self.first.compare_exchange(0, clock::now(), Ordering::Relaxed, Ordering::Relaxed);
         }
+        let before = self.handled.fetch_add(1, Ordering::Relaxed);
         if let Some(waits) = &self.waits
-            && clock::seconds(intended.saturating_sub(self.first())) >= WARM_UP.as_secs_f64()
+            && Duration::from_nanos(intended.saturating_sub(self.first())) >= WARM_UP
         {
             let wait = clock::now().saturating_sub(intended);
             waits.lock().unwrap_or_else(PoisonError::into_inner).record(wait);
