@@ -16,6 +16,7 @@ use std::{fmt, time::Duration};
 /// A plain client, with one connection, which ends with it. It fails its test by panicking, unless a method says
 /// otherwise.
 pub struct Client {
+    url: String,
     /// Its connection.
     pub connection: Connection,
     /// A channel that asks for confirms.
@@ -33,7 +34,7 @@ impl Client {
         let connection = connect(url, name).await.unwrap_or_else(|error| {
             panic!("no RabbitMQ lets a test in ({error}); `cargo xtask test` finds or starts one")
         });
-        Client::on(connection).await
+        Client::on(connection, url).await
     }
 
     /// The same, of a server that may take a while: a node of a cluster that has been away pauses itself once it finds out.
@@ -44,13 +45,13 @@ impl Client {
                 Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
             }
         };
-        Client::on(connection).await
+        Client::on(connection, url).await
     }
 
-    async fn on(connection: Connection) -> Client {
+    async fn on(connection: Connection, url: &str) -> Client {
         let channel = connection.create_channel().await.unwrap();
         channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
-        Client { connection, channel }
+        Client { url: url.to_owned(), connection, channel }
     }
 
     /// Declares a durable queue with these arguments.
@@ -81,9 +82,17 @@ impl Client {
         queue.name().to_string()
     }
 
-    /// Deletes a queue, if there is one.
+    /// Deletes a queue, if there is one. RabbitMQ 3.10 now and then answers with an internal error, for no reason that it tells,
+    /// and ends the connection: then another one asks again.
     pub async fn delete(&self, queue: &str) {
-        ended(self.channel.queue_delete(queue.into(), QueueDeleteOptions::default())).await.unwrap();
+        if let Err(error) = self.try_delete(queue).await {
+            eprintln!("queue `{queue}` was not deleted at once: {error}");
+            Client::of(&self.url).await.try_delete(queue).await.unwrap();
+        }
+    }
+
+    async fn try_delete(&self, queue: &str) -> Result<u32, Error> {
+        ended(self.channel.queue_delete(queue.into(), QueueDeleteOptions::default())).await
     }
 
     /// Deletes a queue of taskq's and that of its dead letters.
