@@ -44,6 +44,8 @@ pub(super) struct Job {
     /// How often it was in a channel that the server closed.
     pub(super) suspicions: u32,
     pub(super) room: Option<Room>,
+    /// What came of it, once that is known.
+    pub(super) outcome: Outcome,
     answer: Answer,
 }
 
@@ -68,6 +70,7 @@ impl Job {
             nacks: 0,
             suspicions: 0,
             room: None,
+            outcome: Ok(()),
             answer,
         });
         (job, waiting)
@@ -105,7 +108,8 @@ impl Job {
         self.answer.waker_at(place)
     }
 
-    pub(super) fn finish(self, outcome: Outcome) {
-        self.answer.tell(outcome);
+    /// Tells its caller what came of it.
+    pub(super) fn tell(self) {
+        self.answer.tell(self.outcome);
     }
 }

@@ -59,9 +59,7 @@ impl Lane {
             self.wakes.set_busy(state.is_busy());
             (result, mem::take(&mut state.finished))
         };
-        for (job, outcome) in finished {
-            job.finish(outcome);
-        }
+        finished.into_iter().for_each(|job| job.tell());
         result
     }
 }

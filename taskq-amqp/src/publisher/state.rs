@@ -63,8 +63,9 @@ pub(super) struct State {
     is_accepting: bool,
     /// When closing gives up on messages that are on their way.
     ends_at: Option<Instant>,
-    /// Messages whose callers are to be told.
-    pub(super) finished: Vec<(Box<Job>, Outcome)>,
+    /// Messages whose callers are to be told. Each knows its outcome: a list of both, which takes more than 1 KiB, would cost
+    /// malloc more than the rest of what is done about them.
+    pub(super) finished: Vec<Box<Job>>,
 }
 
 impl Default for State {
@@ -141,8 +142,9 @@ impl State {
         self.alarm
     }
 
-    fn finish(&mut self, job: Box<Job>, outcome: Outcome) {
-        self.finished.push((job, outcome));
+    fn finish(&mut self, mut job: Box<Job>, outcome: Outcome) {
+        job.outcome = outcome;
+        self.finished.push(job);
     }
 
     /// Uses this channel from now on.
@@ -339,10 +341,15 @@ impl State {
 
     pub(super) fn fail_all(&mut self, why: impl Fn(&Job) -> BrokerError) {
         let unconfirmed = |job: &Job| BrokerError::Unconfirmed { queue: job.queue.to_string() };
-        let handed_over = self.window.drain().into_iter().map(|job| (unconfirmed(&job), job));
-        let waiting =
-            self.backlog.drain().map(|job| (if job.is_maybe_taken { unconfirmed(&job) } else { why(&job) }, job));
-        self.finished.extend(handed_over.chain(waiting).map(|(error, job)| (job, Err(error))));
+        for job in self.window.drain() {
+            let error = unconfirmed(&job);
+            self.finish(job, Err(error));
+        }
+        let waiting: Vec<_> = self.backlog.drain().collect();
+        for job in waiting {
+            let error = if job.is_maybe_taken { unconfirmed(&job) } else { why(&job) };
+            self.finish(job, Err(error));
+        }
     }
 }
 
