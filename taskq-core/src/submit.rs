@@ -16,7 +16,7 @@ use crate::{
 };
 use futures_util::future::join_all;
 use std::{sync::Arc, time::Duration};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 /// A broker keeps the limit by itself, and knows better than we what became of the message.
 const GRACE: Duration = Duration::from_millis(250);
@@ -106,7 +106,7 @@ impl Submission {
         }
         app.run_embedded();
         match app.send_middleware() {
-            [] => self.publish(&self.message, left).await?,
+            [] => self.publish(&self.message, left, deadline).await?,
             onion => Box::pin(self.run_onion(onion, deadline)).await?,
         }
         if self.message.track {
@@ -133,7 +133,8 @@ impl Submission {
         let publish = |message: Message| -> BoxFuture<'_, _> {
             Box::pin(async move {
                 self.check_onion(&message)?;
-                self.publish(&Arc::new(message), until(deadline)).await
+                let left = until(deadline);
+                self.publish(&Arc::new(message), left, from_now(left)).await
             })
         };
         let sending = SendNext::new(onion, &publish).run(Message::clone(&self.message));
@@ -151,9 +152,10 @@ impl Submission {
         self.check_message(message)
     }
 
-    async fn publish(&self, message: &Arc<Message>, within: Duration) -> Result<(), KiqError> {
+    /// `deadline` is that of `within`.
+    async fn publish(&self, message: &Arc<Message>, within: Duration, deadline: Instant) -> Result<(), KiqError> {
         let publish = self.publish_of(message, within);
-        match timeout(within.saturating_add(GRACE), self.app.broker().publish(publish)).await {
+        match timeout_at(deadline + GRACE, self.app.broker().publish(publish)).await {
             Ok(published) => self.published(message, published),
             Err(_) => Err(self.unknown()),
         }

@@ -29,7 +29,7 @@ use crate::{
 use start::Started;
 use std::{
     fmt,
-    sync::{Arc, OnceLock, atomic::AtomicBool},
+    sync::{Arc, LazyLock, OnceLock, atomic::AtomicBool},
     time::Duration,
 };
 use tokio::sync::{OnceCell, Semaphore};
@@ -77,6 +77,9 @@ struct Config {
     /// An option whose value cannot be used, and why.
     invalid: Option<String>,
 }
+
+/// The queue of apps that name none.
+static UNNAMED: LazyLock<Arc<str>> = LazyLock::new(|| QUEUE.into());
 
 /// Gives the `traceparent` of the present, for programs that have a tracer.
 type TraceSource = Arc<dyn Fn() -> Option<String> + Send + Sync>;
@@ -227,7 +230,7 @@ impl App {
         match (task.queue, &self.config.default_queue) {
             (Some(queue), _) => queue.into(),
             (None, Some(queue)) => queue.clone(),
-            (None, None) => QUEUE.into(),
+            (None, None) => UNNAMED.clone(),
         }
     }
 
