@@ -1,10 +1,8 @@
 //! The tasks that this process can run, by name.
 
 use crate::{error::WorkerError, task::TaskDef};
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    sync::Arc,
-};
+use foldhash::HashMap;
+use std::{collections::hash_map::Entry, sync::Arc};
 
 /// Tasks by name; built once per app.
 #[derive(Debug, Default)]

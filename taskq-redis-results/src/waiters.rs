@@ -1,9 +1,7 @@
 //! Who waits for what in this process: one entry per task, however many wait for it.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use foldhash::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use taskq_core::{ResultRecord, TaskId};
 use tokio::sync::{Notify, watch};
 

@@ -9,9 +9,9 @@ use super::{
     verdicts::{Key, Seen, Verdict, Verdicts},
     wakes::{Look, Place, Wakes},
 };
+use foldhash::HashMap;
 use lapin::Confirmation;
 use std::{
-    collections::HashMap,
     task::{Context, Poll, Waker},
     time::Instant,
 };

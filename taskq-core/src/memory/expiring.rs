@@ -1,9 +1,11 @@
 //! Values that are forgotten after a while, each at an instant of its own.
 
-use crate::{clock::after, id::TaskId};
+use super::key::Key;
+use crate::clock::after;
+use foldhash::{HashMap, HashMapExt};
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap, binary_heap::PeekMut},
+    collections::{BinaryHeap, binary_heap::PeekMut},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -13,15 +15,15 @@ const CLEARED_PER_WRITE: usize = 4;
 
 /// Values that are there until an instant each.
 pub(super) struct Expiring<V> {
-    /// No hash map: it copies all that it holds each time it grows, while everybody waits for it.
-    values: BTreeMap<TaskId, (V, Instant)>,
+    /// No large values: all are moved when it grows, while everybody waits for it.
+    values: HashMap<Key, (V, Instant)>,
     /// When to look at a value: at its end, or before.
-    looks: BinaryHeap<Reverse<(Instant, TaskId)>>,
+    looks: BinaryHeap<Reverse<(Instant, Key)>>,
 }
 
 impl<V> Default for Expiring<V> {
     fn default() -> Self {
-        Expiring { values: BTreeMap::new(), looks: BinaryHeap::new() }
+        Expiring { values: HashMap::new(), looks: BinaryHeap::new() }
     }
 }
 
@@ -37,28 +39,28 @@ impl<V> Expiring<V> {
         self.looks.len()
     }
 
-    pub(super) fn get(&self, id: &TaskId, now: Instant) -> Option<&V> {
-        let (value, end) = self.values.get(id)?;
+    pub(super) fn get(&self, key: &Key, now: Instant) -> Option<&V> {
+        let (value, end) = self.values.get(key)?;
         (*end > now).then_some(value)
     }
 
-    pub(super) fn put(&mut self, id: &TaskId, value: V, now: Instant, ttl: Duration) {
+    pub(super) fn put(&mut self, key: &Key, value: V, now: Instant, ttl: Duration) {
         self.clear_expired(now);
         let end = after(now, ttl);
-        let before = self.values.insert(id.clone(), (value, end));
+        let before = self.values.insert(key.clone(), (value, end));
         if before.is_none_or(|(_, end_before)| end < end_before) {
-            self.looks.push(Reverse((end, id.clone())));
+            self.looks.push(Reverse((end, key.clone())));
         }
     }
 
     fn clear_expired(&mut self, now: Instant) {
         for _ in 0..CLEARED_PER_WRITE {
             let Some(look) = self.looks.peek_mut().filter(|look| look.0.0 <= now) else { return };
-            let Reverse((_, id)) = PeekMut::pop(look);
-            match self.values.get(&id) {
+            let Reverse((_, key)) = PeekMut::pop(look);
+            match self.values.get(&key) {
                 // It was put again meanwhile.
-                Some((_, end)) if *end > now => self.looks.push(Reverse((*end, id))),
-                _ => drop(self.values.remove(&id)),
+                Some((_, end)) if *end > now => self.looks.push(Reverse((*end, key))),
+                _ => drop(self.values.remove(&key)),
             }
         }
     }

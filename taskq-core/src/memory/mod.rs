@@ -3,6 +3,7 @@
 mod claims;
 mod consumer;
 mod expiring;
+mod key;
 mod queue;
 mod results;
 
@@ -26,6 +27,7 @@ use std::{
     fmt,
     num::{NonZeroU16, NonZeroUsize},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Waker,
 };
 use tokio::{runtime, sync::Notify, time::Instant};
 
@@ -261,8 +263,10 @@ impl InMemoryBroker {
         }
         let Some(publish) = message.take() else { return Ok(Published::Taken) };
         let home = runtime::Handle::try_current().ok().map(|runtime| runtime.id());
-        queue.put(key, Entry::new(publish.content, publish.epitaph, home), due, capacity);
+        let wakers = queue.put(key, Entry::new(publish.content, publish.epitaph, home), due, capacity);
         state.next += 1;
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
         Ok(Published::Taken)
     }
 

@@ -115,7 +115,9 @@ impl Queue {
         self.ready.values()
     }
 
-    pub(super) fn put(&mut self, key: u64, entry: Entry, due: Option<Instant>, capacity: usize) {
+    /// Gives those who are to be woken for it.
+    #[must_use]
+    pub(super) fn put(&mut self, key: u64, entry: Entry, due: Option<Instant>, capacity: usize) -> Vec<Waker> {
         match due {
             Some(due) => drop(self.delayed.insert((due, key), entry)),
             None => self.make_ready(key, entry),
@@ -128,7 +130,7 @@ impl Queue {
             );
             self.ready.pop_first();
         }
-        self.wake_all();
+        self.wakers().collect()
     }
 
     fn make_ready(&mut self, key: u64, entry: Entry) {
@@ -136,8 +138,12 @@ impl Queue {
         self.ready.insert((Reverse(priority), key), entry);
     }
 
+    fn wakers(&mut self) -> impl Iterator<Item = Waker> {
+        self.takers.values_mut().filter_map(|taker| taker.waker.take())
+    }
+
     fn wake_all(&mut self) {
-        self.takers.values_mut().filter_map(|taker| taker.waker.take()).for_each(Waker::wake);
+        self.wakers().for_each(Waker::wake);
     }
 
     pub(super) fn add_taker(&mut self, id: u64, prefetch: usize, home: Option<runtime::Id>) {
@@ -224,7 +230,10 @@ impl Queue {
                 self.make_ready(tag, entry);
             }
         }
-        self.wake_all();
+        // One more may be taken now.
+        if !self.ready.is_empty() {
+            self.wake_all();
+        }
     }
 
     pub(super) fn inspect(&mut self) -> QueueInfo {

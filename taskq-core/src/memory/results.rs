@@ -3,6 +3,7 @@
 use super::{
     claims::{Decision, Notes},
     expiring::Expiring,
+    key::Key,
 };
 use crate::{
     BoxFuture,
@@ -14,8 +15,8 @@ use crate::{
     results::ResultBackend,
     status::Step,
 };
+use foldhash::HashMap;
 use std::{
-    collections::HashMap,
     fmt,
     future::Future,
     pin::Pin,
@@ -81,20 +82,33 @@ impl ResultBackend for InMemoryResults {
         record: &'a ResultRecord,
         ttl: Duration,
     ) -> BoxFuture<'a, Result<Option<ResultRecord>, ResultError>> {
-        Box::pin(async move { Ok(self.shelf().store(id, record, ttl)) })
+        Box::pin(async move {
+            let (key, record) = (Key::of(id), Arc::new(record.clone()));
+            let stored = self.shelf().store(&key, &record, ttl);
+            match stored {
+                Ok(waiters) => waiters.into_iter().for_each(|waiter| waiter.tell(&record)),
+                Err(kept) => return Ok(Some(ResultRecord::clone(&kept))),
+            }
+            Ok(None)
+        })
     }
 
     fn fetch<'a>(&'a self, id: &'a TaskId) -> BoxFuture<'a, Result<Option<ResultRecord>, ResultError>> {
-        Box::pin(async move { Ok(self.shelf().kept(id, 0, Instant::now()).cloned()) })
+        Box::pin(async move {
+            let kept = self.shelf().kept(&Key::of(id), 0, Instant::now());
+            Ok(kept.map(Arc::unwrap_or_clone))
+        })
     }
 
     fn wait<'a>(&'a self, id: &'a TaskId, round: u32) -> BoxFuture<'a, Result<ResultRecord, ResultError>> {
         Box::pin(async move {
-            let waiting = match self.shelf().fetch_or_wait(id, round) {
-                Ok(record) => return Ok(record),
-                Err(told) => Waiting { shelf: &self.shelf, id, told },
+            let key = Key::of(id);
+            let asked = self.shelf().fetch_or_wait(&key, round);
+            let record = match asked {
+                Ok(record) => record,
+                Err(told) => Waiting { shelf: &self.shelf, key, told }.await,
             };
-            Ok(waiting.await)
+            Ok(Arc::unwrap_or_clone(record))
         })
     }
 
@@ -104,16 +118,16 @@ impl ResultBackend for InMemoryResults {
 
     fn track<'a>(&'a self, id: &'a TaskId, step: Step, ttl: Duration) -> BoxFuture<'a, Result<(), ResultError>> {
         Box::pin(async move {
-            let (steps, now) = (&mut self.shelf().steps, Instant::now());
-            if step != Step::Queued || steps.get(id, now).is_none() {
-                steps.put(id, step, now, ttl);
+            let (key, steps, now) = (Key::of(id), &mut self.shelf().steps, Instant::now());
+            if step != Step::Queued || steps.get(&key, now).is_none() {
+                steps.put(&key, step, now, ttl);
             }
             Ok(())
         })
     }
 
     fn step<'a>(&'a self, id: &'a TaskId) -> BoxFuture<'a, Result<Option<Step>, ResultError>> {
-        Box::pin(async move { Ok(self.shelf().steps.get(id, Instant::now()).copied()) })
+        Box::pin(async move { Ok(self.shelf().steps.get(&Key::of(id), Instant::now()).copied()) })
     }
 
     fn claim<'a>(&'a self, bid: &'a Bid) -> BoxFuture<'a, Result<Option<ClaimAnswer>, ResultError>> {
@@ -127,7 +141,7 @@ impl ResultBackend for InMemoryResults {
                 (Decision::Free, _) => ClaimAnswer::Free,
                 (Decision::Suspect(silent), _) => ClaimAnswer::Suspect { silent },
                 (Decision::Elsewhere, _) => ClaimAnswer::Elsewhere { lease: CLAIM_LEASE },
-                (Decision::Ended, Some(record)) => ClaimAnswer::Ended(Box::new(record)),
+                (Decision::Ended, Some(record)) => ClaimAnswer::Ended(Box::new(Arc::unwrap_or_clone(record))),
                 (Decision::CarriedOut | Decision::Ended, _) => ClaimAnswer::CarriedOut,
                 (Decision::Poison(silent), _) => ClaimAnswer::Poison { silent },
             }))
@@ -136,8 +150,9 @@ impl ResultBackend for InMemoryResults {
 
     fn mark<'a>(&'a self, id: &'a TaskId) -> BoxFuture<'a, Result<Option<Mark>, ResultError>> {
         Box::pin(async move {
-            *self.shelf().marked.entry(id.clone()).or_default() += 1;
-            Ok(Some(Mark::new(Marked { shelf: self.shelf.clone(), id: id.clone() })))
+            let key = Key::of(id);
+            *self.shelf().marked.entry(key.clone()).or_default() += 1;
+            Ok(Some(Mark::new(Marked { shelf: self.shelf.clone(), key })))
         })
     }
 
@@ -161,73 +176,83 @@ impl fmt::Debug for InMemoryResults {
 
 #[derive(Default)]
 struct Shelf {
-    /// In boxes, since half of a tree is empty places.
-    records: Expiring<Box<ResultRecord>>,
+    records: Expiring<Arc<ResultRecord>>,
     steps: Expiring<Step>,
     claims: Expiring<Notes>,
     /// How many runs of a task go on that need no claim.
-    marked: HashMap<TaskId, usize>,
+    marked: HashMap<Key, usize>,
     /// Only what someone waits for at present.
-    waited: HashMap<TaskId, Vec<Waiter>>,
+    waited: HashMap<Key, Vec<Waiter>>,
 }
 
 /// Somebody who waits for the record of this round, or of a later one.
 struct Waiter {
     round: u32,
-    tell: oneshot::Sender<ResultRecord>,
+    tell: oneshot::Sender<Arc<ResultRecord>>,
+}
+
+impl Waiter {
+    fn tell(self, record: &Arc<ResultRecord>) {
+        // Who does not wait any more needs none.
+        let _ = self.tell.send(record.clone());
+    }
 }
 
 impl Shelf {
     /// The record of this round, or of a higher one.
-    fn kept(&self, id: &TaskId, round: u32, now: Instant) -> Option<&ResultRecord> {
-        self.records.get(id, now).map(|record| &**record).filter(|record| record.round >= round)
+    fn kept(&self, key: &Key, round: u32, now: Instant) -> Option<Arc<ResultRecord>> {
+        self.records.get(key, now).filter(|record| record.round >= round).cloned()
     }
 
-    fn store(&mut self, id: &TaskId, record: &ResultRecord, ttl: Duration) -> Option<ResultRecord> {
+    /// Gives those who are to be told, or the record that is there already.
+    fn store(
+        &mut self,
+        key: &Key,
+        record: &Arc<ResultRecord>,
+        ttl: Duration,
+    ) -> Result<Vec<Waiter>, Arc<ResultRecord>> {
         let now = Instant::now();
-        if let Some(kept) = self.kept(id, record.round, now) {
-            return Some(kept.clone());
+        if let Some(kept) = self.kept(key, record.round, now) {
+            return Err(kept);
         }
-        self.records.put(id, Box::new(record.clone()), now, ttl);
-        self.tell(id, record);
-        None
+        self.records.put(key, record.clone(), now, ttl);
+        let Some(waiters) = self.waited.remove(key) else { return Ok(Vec::new()) };
+        let (told, others): (Vec<_>, Vec<_>) = waiters.into_iter().partition(|waiter| waiter.round <= record.round);
+        if !others.is_empty() {
+            self.waited.insert(key.clone(), others);
+        }
+        Ok(told)
     }
 
-    fn tell(&mut self, id: &TaskId, record: &ResultRecord) {
-        let Some(mut waiters) = self.waited.remove(id) else { return };
-        for waiter in waiters.extract_if(.., |waiter| waiter.round <= record.round) {
-            // Who does not wait any more needs none.
-            let _ = waiter.tell.send(record.clone());
-        }
-        if !waiters.is_empty() {
-            self.waited.insert(id.clone(), waiters);
-        }
-    }
-
-    fn fetch_or_wait(&mut self, id: &TaskId, round: u32) -> Result<ResultRecord, oneshot::Receiver<ResultRecord>> {
-        if let Some(kept) = self.kept(id, round, Instant::now()) {
-            return Ok(kept.clone());
+    fn fetch_or_wait(
+        &mut self,
+        key: &Key,
+        round: u32,
+    ) -> Result<Arc<ResultRecord>, oneshot::Receiver<Arc<ResultRecord>>> {
+        if let Some(kept) = self.kept(key, round, Instant::now()) {
+            return Ok(kept);
         }
         let (tell, told) = oneshot::channel();
-        self.waited.entry(id.clone()).or_default().push(Waiter { round, tell });
+        self.waited.entry(key.clone()).or_default().push(Waiter { round, tell });
         Err(told)
     }
 
-    fn claim(&mut self, bid: &Bid) -> (Decision, Option<ResultRecord>) {
-        let ended = self.kept(&bid.run.task, bid.run.round, Instant::now()).cloned();
-        let is_marked = !bid.original && self.marked.contains_key(&bid.run.task);
+    fn claim(&mut self, bid: &Bid) -> (Decision, Option<Arc<ResultRecord>>) {
+        let key = Key::of(&bid.run.task);
+        let ended = self.kept(&key, bid.run.round, Instant::now());
+        let is_marked = !bid.original && self.marked.contains_key(&key);
         let decision = match ended {
             None if is_marked => Decision::Elsewhere,
-            _ => self.note(&bid.run.task, CLAIM_TTL, |notes| notes.bid(bid, ended.as_ref())),
+            _ => self.note(&bid.run.task, CLAIM_TTL, |notes| notes.bid(bid, ended.as_deref())),
         };
         (decision, ended)
     }
 
     fn note<T>(&mut self, id: &TaskId, ttl: Duration, change: impl FnOnce(&mut Notes) -> T) -> T {
-        let now = Instant::now();
-        let mut notes = self.claims.get(id, now).cloned().unwrap_or_default();
+        let (key, now) = (Key::of(id), Instant::now());
+        let mut notes = self.claims.get(&key, now).cloned().unwrap_or_default();
         let answer = change(&mut notes);
-        self.claims.put(id, notes, now, ttl);
+        self.claims.put(&key, notes, now, ttl);
         answer
     }
 }
@@ -269,16 +294,16 @@ impl Drop for Held {
 /// A run that needs no claim goes on.
 struct Marked {
     shelf: Arc<Mutex<Shelf>>,
-    id: TaskId,
+    key: Key,
 }
 
 impl Drop for Marked {
     fn drop(&mut self) {
         let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(runs) = shelf.marked.get_mut(&self.id) {
+        if let Some(runs) = shelf.marked.get_mut(&self.key) {
             *runs -= 1;
             if *runs == 0 {
-                shelf.marked.remove(&self.id);
+                shelf.marked.remove(&self.key);
             }
         }
     }
@@ -287,14 +312,14 @@ impl Drop for Marked {
 /// One wait for a record; it leaves nothing behind when it is dropped.
 struct Waiting<'a> {
     shelf: &'a Mutex<Shelf>,
-    id: &'a TaskId,
-    told: oneshot::Receiver<ResultRecord>,
+    key: Key,
+    told: oneshot::Receiver<Arc<ResultRecord>>,
 }
 
 impl Future for Waiting<'_> {
-    type Output = ResultRecord;
+    type Output = Arc<ResultRecord>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ResultRecord> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Arc<ResultRecord>> {
         match Pin::new(&mut self.told).poll(cx) {
             Poll::Ready(Ok(record)) => Poll::Ready(record),
             // The sender stays in the shelf until there is a record.
@@ -310,10 +335,10 @@ impl Drop for Waiting<'_> {
         }
         self.told.close();
         let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(waiters) = shelf.waited.get_mut(self.id) {
+        if let Some(waiters) = shelf.waited.get_mut(&self.key) {
             waiters.retain(|waiter| !waiter.tell.is_closed());
             if waiters.is_empty() {
-                shelf.waited.remove(self.id);
+                shelf.waited.remove(&self.key);
             }
         }
     }

@@ -4,8 +4,8 @@ use crate::{
     delivery::{Settle, Settlement, Unsettled},
     message::Message,
 };
+use foldhash::{HashMap, HashSet};
 use std::{
-    collections::{HashMap, HashSet},
     hash::{Hash, Hasher},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
