@@ -95,10 +95,12 @@ impl Submission {
 
     /// Starts the app if need be, runs the onion, publishes; all of it within the limit.
     pub(crate) async fn send(&self) -> Result<(), KiqError> {
-        let (app, deadline, mut left) = (&self.app, from_now(self.within), self.within);
+        let (app, mut deadline, mut left) = (&self.app, from_now(self.within), self.within);
         if !app.has_started() {
             Box::pin(self.start(deadline)).await?;
             left = until(deadline);
+            // Starting may have held the thread for longer.
+            deadline = from_now(left);
         }
         if let Some(reason) = app.unready(&self.message.task) {
             let what = format!("a parameter that this app cannot give: {reason}");

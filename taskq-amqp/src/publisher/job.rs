@@ -70,7 +70,7 @@ impl Job {
             nacks: 0,
             suspicions: 0,
             room: None,
-            outcome: Ok(()),
+            outcome: Err(BrokerError::Closed),
             answer,
         });
         (job, waiting)

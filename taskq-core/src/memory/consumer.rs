@@ -21,8 +21,6 @@ pub(super) struct MemorySource {
     settle: Arc<MemorySettle>,
     id: u64,
     timer: Option<Pin<Box<Sleep>>>,
-    /// There was nothing to take when it last looked.
-    is_dry: bool,
 }
 
 struct MemorySettle {
@@ -39,7 +37,7 @@ impl MemorySource {
         state.next += 1;
         drop(state);
         let settle = MemorySettle { shared: shared.clone(), queue: queue.to_owned() };
-        Ok(MemorySource { settle: Arc::new(settle), id, timer: None, is_dry: false })
+        Ok(MemorySource { settle: Arc::new(settle), id, timer: None })
     }
 
     fn ask(&self, cx: &Context<'_>) -> Next {
@@ -63,15 +61,8 @@ impl MemorySource {
 
 impl DeliverySource for MemorySource {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Delivery>> {
-        if std::mem::take(&mut self.is_dry) {
-            // Whoever publishes right after the one that has woken this comes first, and all is taken together.
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
         loop {
-            let next = self.ask(cx);
-            self.is_dry = matches!(next, Next::Wait(_));
-            match next {
+            match self.ask(cx) {
                 Next::Ended => return Poll::Ready(None),
                 Next::Wait(None) => return Poll::Pending,
                 Next::Wait(Some(due)) => std::task::ready!(self.poll_due(due, cx)),

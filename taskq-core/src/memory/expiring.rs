@@ -13,9 +13,12 @@ use tokio::time::Instant;
 /// How many expired entries one write clears at most. More than one, so that clearing overtakes writing.
 const CLEARED_PER_WRITE: usize = 4;
 
+/// Where so small a part of the memory is used, it is given back.
+const SPARE: usize = 8;
+
 /// Values that are there until an instant each.
 pub(super) struct Expiring<V> {
-    /// No large values: all are moved when it grows, while everybody waits for it.
+    /// All of it is moved when it grows or shrinks, while everybody waits: what is large is better kept in a box.
     values: HashMap<Key, (V, Instant)>,
     /// When to look at a value: at its end, or before.
     looks: BinaryHeap<Reverse<(Instant, Key)>>,
@@ -31,6 +34,12 @@ impl<V> Expiring<V> {
     /// How many are kept, expired ones that are not cleared yet included.
     pub(super) fn len(&self) -> usize {
         self.values.len()
+    }
+
+    /// For how many there is memory.
+    #[cfg(test)]
+    pub(super) fn room(&self) -> usize {
+        self.values.capacity()
     }
 
     /// How many looks are to come.
@@ -61,6 +70,9 @@ impl<V> Expiring<V> {
                 // It was put again meanwhile.
                 Some((_, end)) if *end > now => self.looks.push(Reverse((*end, key))),
                 _ => drop(self.values.remove(&key)),
+            }
+            if self.values.len() < self.values.capacity() / SPARE {
+                self.values.shrink_to(self.values.len() * 2);
             }
         }
     }

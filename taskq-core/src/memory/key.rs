@@ -12,13 +12,11 @@ pub(super) enum Key {
 
 impl Key {
     pub(super) fn of(id: &TaskId) -> Key {
-        let text = id.as_str();
-        // The same number in other letters is another id.
-        let is_as_made = text.len() == 32 && !text.bytes().any(|byte| byte.is_ascii_uppercase());
-        match Uuid::try_parse_ascii(text.as_bytes()) {
-            Ok(made) if is_as_made => Key::Made(made.as_u128()),
-            _ => Key::Chosen(id.clone()),
-        }
+        let text = id.as_str().as_bytes();
+        // The same number in other letters, or with hyphens, is another id.
+        let is_as_made = text.len() == 32 && !text.iter().any(u8::is_ascii_uppercase);
+        let made = is_as_made.then(|| Uuid::try_parse_ascii(text).ok()).flatten();
+        made.map_or_else(|| Key::Chosen(id.clone()), |made| Key::Made(made.as_u128()))
     }
 }
 

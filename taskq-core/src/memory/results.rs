@@ -85,11 +85,13 @@ impl ResultBackend for InMemoryResults {
         Box::pin(async move {
             let (key, record) = (Key::of(id), Arc::new(record.clone()));
             let stored = self.shelf().store(&key, &record, ttl);
-            match stored {
-                Ok(waiters) => waiters.into_iter().for_each(|waiter| waiter.tell(&record)),
-                Err(kept) => return Ok(Some(ResultRecord::clone(&kept))),
-            }
-            Ok(None)
+            Ok(match stored {
+                Stored::Kept(waiters) => {
+                    waiters.into_iter().for_each(|waiter| waiter.tell(&record));
+                    None
+                }
+                Stored::Earlier(earlier) => Some(Arc::unwrap_or_clone(earlier)),
+            })
         })
     }
 
@@ -158,7 +160,8 @@ impl ResultBackend for InMemoryResults {
 
     fn carried_out<'a>(&'a self, bid: &'a Bid, ended: bool, ttl: Duration) -> BoxFuture<'a, Result<(), ResultError>> {
         Box::pin(async move {
-            self.shelf().note(&bid.run.task, ttl, |notes| notes.carried_out(bid, ended));
+            let key = Key::of(&bid.run.task);
+            self.shelf().note(&key, ttl, |notes| notes.carried_out(bid, ended));
             Ok(())
         })
     }
@@ -198,30 +201,32 @@ impl Waiter {
     }
 }
 
+/// What became of a record.
+enum Stored {
+    /// These are to be told of it.
+    Kept(Vec<Waiter>),
+    /// There is one of this round already, or of a later one.
+    Earlier(Arc<ResultRecord>),
+}
+
 impl Shelf {
     /// The record of this round, or of a higher one.
     fn kept(&self, key: &Key, round: u32, now: Instant) -> Option<Arc<ResultRecord>> {
         self.records.get(key, now).filter(|record| record.round >= round).cloned()
     }
 
-    /// Gives those who are to be told, or the record that is there already.
-    fn store(
-        &mut self,
-        key: &Key,
-        record: &Arc<ResultRecord>,
-        ttl: Duration,
-    ) -> Result<Vec<Waiter>, Arc<ResultRecord>> {
+    fn store(&mut self, key: &Key, record: &Arc<ResultRecord>, ttl: Duration) -> Stored {
         let now = Instant::now();
         if let Some(kept) = self.kept(key, record.round, now) {
-            return Err(kept);
+            return Stored::Earlier(kept);
         }
         self.records.put(key, record.clone(), now, ttl);
-        let Some(waiters) = self.waited.remove(key) else { return Ok(Vec::new()) };
+        let Some(waiters) = self.waited.remove(key) else { return Stored::Kept(Vec::new()) };
         let (told, others): (Vec<_>, Vec<_>) = waiters.into_iter().partition(|waiter| waiter.round <= record.round);
         if !others.is_empty() {
             self.waited.insert(key.clone(), others);
         }
-        Ok(told)
+        Stored::Kept(told)
     }
 
     fn fetch_or_wait(
@@ -243,16 +248,16 @@ impl Shelf {
         let is_marked = !bid.original && self.marked.contains_key(&key);
         let decision = match ended {
             None if is_marked => Decision::Elsewhere,
-            _ => self.note(&bid.run.task, CLAIM_TTL, |notes| notes.bid(bid, ended.as_deref())),
+            _ => self.note(&key, CLAIM_TTL, |notes| notes.bid(bid, ended.as_deref())),
         };
         (decision, ended)
     }
 
-    fn note<T>(&mut self, id: &TaskId, ttl: Duration, change: impl FnOnce(&mut Notes) -> T) -> T {
-        let (key, now) = (Key::of(id), Instant::now());
-        let mut notes = self.claims.get(&key, now).cloned().unwrap_or_default();
+    fn note<T>(&mut self, key: &Key, ttl: Duration, change: impl FnOnce(&mut Notes) -> T) -> T {
+        let now = Instant::now();
+        let mut notes = self.claims.get(key, now).cloned().unwrap_or_default();
         let answer = change(&mut notes);
-        self.claims.put(&key, notes, now, ttl);
+        self.claims.put(key, notes, now, ttl);
         answer
     }
 }
@@ -267,14 +272,14 @@ struct Held {
 impl Held {
     fn release(&self, is_silent: bool) {
         let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        shelf.note(&self.run.task, CLAIM_TTL, |notes| notes.release(&self.run, self.claim, is_silent));
+        shelf.note(&Key::of(&self.run.task), CLAIM_TTL, |notes| notes.release(&self.run, self.claim, is_silent));
     }
 }
 
 impl Hold for Held {
     fn begin(&self) -> BoxFuture<'_, Result<bool, ResultError>> {
         let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        let begun = shelf.note(&self.run.task, CLAIM_TTL, |notes| notes.begin(&self.run, self.claim));
+        let begun = shelf.note(&Key::of(&self.run.task), CLAIM_TTL, |notes| notes.begin(&self.run, self.claim));
         Box::pin(async move { Ok(begun) })
     }
 
@@ -322,7 +327,7 @@ impl Future for Waiting<'_> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Arc<ResultRecord>> {
         match Pin::new(&mut self.told).poll(cx) {
             Poll::Ready(Ok(record)) => Poll::Ready(record),
-            // The sender stays in the shelf until there is a record.
+            // The sender is kept until it tells.
             Poll::Ready(Err(_)) | Poll::Pending => Poll::Pending,
         }
     }
@@ -367,6 +372,21 @@ mod tests {
         }
         let shelf = results.shelf();
         assert_eq!((shelf.records.len(), shelf.records.looks()), (400, 400));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_room_of_expired_records_is_given_back() {
+        let results = InMemoryResults::new();
+        for _ in 0..10_000 {
+            results.store(&TaskId::new(), &record(0), TTL).await.unwrap();
+        }
+        tokio::time::advance(TTL).await;
+        for _ in 0..5_000 {
+            results.store(&TaskId::new(), &record(0), TTL / 10).await.unwrap();
+            tokio::time::advance(TTL / 100).await;
+        }
+        let records = &results.shelf().records;
+        assert!(records.len() < 20 && records.room() < 200, "{} of {}", records.len(), records.room());
     }
 
     #[tokio::test(start_paused = true)]

@@ -15,6 +15,7 @@ use crate::{
 use std::{
     collections::VecDeque,
     future::poll_fn,
+    mem,
     pin::pin,
     sync::Arc,
     task::{Context, Poll},
@@ -35,6 +36,8 @@ pub(super) struct Receiver {
     taker: Option<Taker>,
     processor: Arc<Processor>,
     source: Arc<Source>,
+    /// There was nothing to take when it last looked.
+    is_dry: bool,
     /// The line of the last delivery, of which runs that wait are told.
     line: Option<Line>,
     /// Taken and not started; the broker's prefetch bounds it.
@@ -49,7 +52,8 @@ impl Receiver {
         let beginnings = Beginnings::new(processor.clone(), source.clone(), runs);
         let endings = processor.endings.as_ref().filter(|_| consumer.buffers());
         let taker = endings.map(|endings| endings.lull().taker());
-        Receiver { consumer, taker, processor, source, line: None, waiting: VecDeque::new(), beginnings }
+        let waiting = VecDeque::new();
+        Receiver { consumer, taker, processor, source, is_dry: false, line: None, waiting, beginnings }
     }
 
     /// Until told to stop, or until the broker is closed. What has not started goes back.
@@ -74,12 +78,20 @@ impl Receiver {
 
     /// Keeps what has come, a few at a time. Tells whether more can come.
     fn poll_deliveries(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        if mem::take(&mut self.is_dry) && !self.consumer.buffers() {
+            // Whoever publishes right after the one that has woken this comes first, and all is taken together.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         for taken in 0..TOGETHER {
             match self.poll_delivery(cx) {
                 Poll::Ready(Some(delivery)) => self.keep(delivery),
                 Poll::Ready(None) => return Poll::Ready(false),
-                Poll::Pending if taken == 0 => return Poll::Pending,
-                Poll::Pending => break,
+                Poll::Pending if taken > 0 => break,
+                Poll::Pending => {
+                    self.is_dry = true;
+                    return Poll::Pending;
+                }
             }
         }
         Poll::Ready(true)
