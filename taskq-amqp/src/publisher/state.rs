@@ -63,8 +63,8 @@ pub(super) struct State {
     is_accepting: bool,
     /// When closing gives up on messages that are on their way.
     ends_at: Option<Instant>,
-    /// Messages whose callers are to be told. Each knows its outcome: a list of both, which takes more than 1 KiB, would cost
-    /// malloc more than the rest of what is done about them.
+    /// Messages whose callers are to be told. Each knows its outcome: a list of both would soon take more than 1 KiB, for which malloc
+    /// tidies up each time.
     pub(super) finished: Vec<Box<Job>>,
 }
 
