@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) enum Wanted {
     AtLeast(f64),
     AtMost(f64),
+    /// A change by at most so much, for better or worse.
+    Within(f64),
     /// Told, not judged.
     Nothing,
 }
@@ -18,6 +20,7 @@ impl Wanted {
         match self {
             Wanted::AtLeast(least) => Some(median >= least),
             Wanted::AtMost(most) => Some(median <= most),
+            Wanted::Within(most) => Some(median.abs() <= most),
             Wanted::Nothing => None,
         }
     }

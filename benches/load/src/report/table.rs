@@ -61,6 +61,7 @@ fn verdict(report: &Report) -> String {
         let target = match wanted {
             Wanted::AtLeast(least) => format!("at least {least} {unit}"),
             Wanted::AtMost(most) => format!("at most {most} {unit}"),
+            Wanted::Within(most) => format!("within ±{most} {unit}"),
             Wanted::Nothing => String::new(),
         };
         let verdict = match wanted.is_met(measured.median) {

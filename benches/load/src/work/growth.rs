@@ -9,7 +9,7 @@ use crate::{
     protocol::{Figures, Kind, Noting, Publishing, Role, Task, Working},
     setting::Setting,
     stage::Stage,
-    targets::{Row, Wanted::AtMost},
+    targets::{Row, Wanted::Within},
 };
 use anyhow::Result;
 use futures_util::FutureExt;
@@ -34,10 +34,11 @@ pub(crate) async fn backlog(setting: &Setting) -> Result<Findings> {
         }
         let ratios = |point: &Point| point.contest.ratios("per second", "taskq", "together");
         if let [first, .., last] = points.as_slice() {
+            // Not their sizes: those of noise alone, which is in both directions, would add up.
             let changes: Vec<f64> =
-                ratios(last).iter().zip(ratios(first)).map(|(long, short)| (long / short - 1.0).abs()).collect();
+                ratios(last).iter().zip(ratios(first)).map(|(long, short)| long / short - 1.0).collect();
             let work = format!("backlog of {} against {}, {}", last.at, first.at, kind.name());
-            findings.rows.extend(Row::of(work, "change of the ratio to together", "", AtMost(0.1), &changes));
+            findings.rows.extend(Row::of(work, "change of the ratio to together", "", Within(0.1), &changes));
         }
         findings.curves.push(curve("drain by backlog", *kind, "tasks in the queue", points));
     }
