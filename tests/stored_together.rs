@@ -20,11 +20,21 @@ use taskq::{
     QueueInfo, ResultBackend, ResultError, ResultRecord, Settle, Settlement, TaskId, Unsettled, prelude::*,
 };
 use taskq_faults::wait::eventually;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore, oneshot};
 
 #[task]
 async fn double(log: State<Log>, n: i64) -> i64 {
     log.note("ran");
+    n * 2
+}
+
+/// Lets all that wait for it end at once, in one test.
+static GATE: Semaphore = Semaphore::const_new(0);
+
+#[task]
+async fn double_behind_gate(log: State<Log>, n: i64) -> i64 {
+    log.note("waits");
+    GATE.acquire().await.unwrap().forget();
     n * 2
 }
 
@@ -194,6 +204,53 @@ async fn a_worker_that_is_told_to_stop_waits_for_the_records_that_are_on_their_w
     app.worker().shutdown_timeout("20s").run_until(stop).await.unwrap();
     assert!(results.fetch(handle.id()).await.unwrap().is_some(), "the worker did not wait for it");
     assert_eq!(app.broker().inspect("taskq").await.unwrap().ready, 0);
+}
+
+/// Until it is so, while the time stands still, which it does where there is something to do.
+async fn soon(mut is_so: impl FnMut() -> bool) {
+    while !is_so() {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// By how many calls the results are stored of three that come one after the other, right after so many that ended together.
+async fn calls_after(together: i64, mood: Mood) -> usize {
+    let (results, log) = (Arc::new(Together::new(mood)), Log::default());
+    let app = Gathering::new(Bugs::default()).with_result_backend(results.clone()).with_state(log.clone());
+    let calls = || results.calls.load(Ordering::SeqCst);
+    let story = async {
+        let mut handles = app.kiq_many((0..together).map(double_behind_gate)).await.unwrap();
+        soon(|| log.count("waits") == together as usize).await;
+        GATE.add_permits(together as usize);
+        soon(|| calls() == 1).await;
+        let first = together + i64::from(mood == Mood::Asleep);
+        if mood == Mood::Asleep {
+            // It comes while the others are being stored.
+            handles.push(double.kiq(together).on(&app).await.unwrap());
+            results.woken.notify_one();
+        }
+        all_are_done(&handles[..together as usize]).await;
+        for n in first..first + 3 {
+            handles.push(double.kiq(n).on(&app).await.unwrap());
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+        }
+        all_are_done(&handles).await;
+        calls() - 1
+    };
+    let (counted, counting) = oneshot::channel();
+    app.worker().run_until(async { counted.send(story.await).unwrap() }).await.unwrap();
+    assert_eq!(app.broker().inspect("taskq").await.unwrap().ready, 0);
+    counting.await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_in_a_steady_flow_is_stored_together_and_all_else_at_once() {
+    assert_eq!(calls_after(10, Mood::Asleep).await, 1, "something came meanwhile");
+    assert_eq!(calls_after(10, Mood::Well).await, 3, "nothing did");
+    assert_eq!(calls_after(3, Mood::Asleep).await, 4, "these were few");
+    assert_eq!(calls_after(100, Mood::Asleep).await, 4, "these were a backlog");
 }
 
 /// In real time, on one thread: all of them end before the first is stored.

@@ -147,7 +147,8 @@ pub trait ResultBackend: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Option<ResultRecord>, ResultError>>;
 
     /// Whether a worker hands over together, by [`ResultBackend::store_many`], what its runs come to while the store is
-    /// busy: where a way to the store and back costs more than what is kept. By default it does not.
+    /// busy, and in a steady flow of tasks for a millisecond or two after that: where a way to the store and back costs more than
+    /// what is kept. By default it does not.
     ///
     /// ```
     /// use taskq::{InMemoryResults, ResultBackend};

@@ -72,8 +72,8 @@ pub trait DeliverySource: Send {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Delivery>>;
 
     /// Whether what is delivered comes here by itself, and waits to be taken. A worker that stores results is then woken when
-    /// these are stored, once for all that has come meanwhile: up to a millisecond late, and up to 250 where the result store
-    /// is suddenly slow. `false` by default, because polling may be what fetches.
+    /// these are stored, once for all that has come meanwhile: up to a millisecond late, two more in a steady flow of tasks, and up
+    /// to 250 where the result store is suddenly slow. `false` by default, because polling may be what fetches.
     ///
     /// ```
     /// # use std::task::{Context, Poll};

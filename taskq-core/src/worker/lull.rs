@@ -1,5 +1,5 @@
-//! A lull, in which nobody is woken for deliveries, while ends are being stored: what comes meanwhile is taken together, once
-//! those are told. To be woken for a few at a time costs a worker that has much to do a tenth of its CPU, and more.
+//! A lull, in which nobody is woken for deliveries, while ends are being stored and for a moment after that: what comes meanwhile
+//! is taken together. To be woken for a few at a time costs a worker that has much to do a tenth of its CPU, and more.
 
 use super::{progress::Progress, pulse};
 use std::{
@@ -16,7 +16,7 @@ const LONGEST: Duration = Duration::from_millis(1);
 #[derive(Clone)]
 pub(super) struct Lull {
     state: Arc<Mutex<State>>,
-    /// By which a lull is broken off, after a beat or two, where the store is suddenly slow.
+    /// By which a lull is broken off, after a beat or two, where the store is suddenly slow or the runtime held up.
     progress: Arc<Progress>,
 }
 
@@ -67,10 +67,23 @@ pub(super) struct Lasting<'a> {
     began: Instant,
 }
 
+impl Lasting<'_> {
+    /// Notes that what it was begun for is stored, and tells whether that did not take long.
+    pub(super) fn note_stored(&self) -> bool {
+        let is_slow = self.began.elapsed() > LONGEST;
+        lock(&self.lull.state).is_slow = is_slow;
+        !is_slow
+    }
+
+    /// Whether something has come for which somebody is not woken yet.
+    pub(super) fn holds_any(&self) -> bool {
+        !lock(&self.lull.state).held.is_empty()
+    }
+}
+
 impl Drop for Lasting<'_> {
     fn drop(&mut self) {
         let Lull { state, progress } = self.lull;
-        lock(state).is_slow = self.began.elapsed() > LONGEST;
         progress.has_ready(false);
         progress.goes_on();
         release(state);
@@ -180,14 +193,29 @@ mod tests {
     }
 
     #[test]
-    fn there_is_none_after_one_that_was_long() {
+    fn there_is_none_after_a_store_that_was_long() {
         let lull = endless();
         let lasting = lull.begin();
         thread::sleep(LONGEST * 2);
+        assert!(!lasting.note_stored());
         drop(lasting);
         let (woken, waker) = taker_of(&lull);
         let _lasting = lull.begin();
         waker.wake();
         assert_eq!(woken.0.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn there_is_one_after_a_store_that_was_not_however_long_the_lull_was() {
+        let lull = endless();
+        let lasting = lull.begin();
+        assert!(lasting.note_stored());
+        tokio::time::advance(LONGEST * 2).await;
+        drop(lasting);
+        let (woken, waker) = taker_of(&lull);
+        let lasting = lull.begin();
+        assert!(!lasting.holds_any());
+        waker.wake();
+        assert_eq!((woken.0.load(Ordering::SeqCst), lasting.holds_any()), (0, true));
     }
 }

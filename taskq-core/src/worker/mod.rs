@@ -16,6 +16,7 @@ mod durable;
 mod embedded;
 mod ending;
 mod execute;
+mod flow;
 mod logging;
 mod lull;
 #[cfg(feature = "worker-main")]

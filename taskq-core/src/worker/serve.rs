@@ -4,6 +4,7 @@ use super::{
     Worker,
     alarms::Alarms,
     ending::Endings,
+    flow::Flow,
     plan::{QueuePlan, WorkerPlan},
     process::Processor,
     receive,
@@ -61,9 +62,10 @@ impl Worker {
 
     fn processor(&self, plan: &WorkerPlan, runs: &TaskTracker, interrupt: &CancellationToken) -> Processor {
         let results = self.app.results().filter(|results| results.stores_together());
+        let least = plan.queues.iter().map(|queue| queue.concurrency).min().unwrap_or_default();
         Processor {
             app: self.app.clone(),
-            endings: results.map(|results| Endings::new(results.clone(), runs.clone())),
+            endings: results.map(|results| Endings::new(results.clone(), runs.clone(), Flow::new(least))),
             task_timeout: self.task_timeout,
             running: Arc::default(),
             store: StoreWatch::default(),
