@@ -77,6 +77,8 @@ impl Node {
     /// One of RabbitMQ's programs, for this node.
     fn program(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
+        // A node may leave something where it was started: one of a cluster has left a folder of Mnesia there, once.
+        command.current_dir(self.files.directory());
         // The Erlang cookie is kept at home.
         command.env("HOME", self.files.directory());
         command.env("ERL_EPMD_PORT", self.mapper.port().to_string());
