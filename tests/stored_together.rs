@@ -213,8 +213,9 @@ async fn soon(mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// By how many calls the results are stored of three that come one after the other, right after so many that ended together.
-async fn calls_after(together: i64, mood: Mood) -> usize {
+/// By how many calls the results are stored of some that come one after the other, right after so many that ended together, which
+/// it takes so long to store if the store falls asleep.
+async fn calls_after(together: i64, mood: Mood, takes: Duration) -> usize {
     let (results, log) = (Arc::new(Together::new(mood)), Log::default());
     let app = Gathering::new(Bugs::default()).with_result_backend(results.clone()).with_state(log.clone());
     let calls = || results.calls.load(Ordering::SeqCst);
@@ -227,6 +228,7 @@ async fn calls_after(together: i64, mood: Mood) -> usize {
         if mood == Mood::Asleep {
             // It comes while the others are being stored.
             handles.push(double.kiq(together).on(&app).await.unwrap());
+            tokio::time::sleep(takes).await;
             results.woken.notify_one();
         }
         all_are_done(&handles[..together as usize]).await;
@@ -247,10 +249,12 @@ async fn calls_after(together: i64, mood: Mood) -> usize {
 
 #[tokio::test(start_paused = true)]
 async fn what_comes_in_a_steady_flow_is_stored_together_and_all_else_at_once() {
-    assert_eq!(calls_after(10, Mood::Asleep).await, 1, "something came meanwhile");
-    assert_eq!(calls_after(10, Mood::Well).await, 3, "nothing did");
-    assert_eq!(calls_after(3, Mood::Asleep).await, 4, "these were few");
-    assert_eq!(calls_after(100, Mood::Asleep).await, 4, "these were a backlog");
+    let (at_once, late) = (Duration::ZERO, Duration::from_millis(5));
+    assert_eq!(calls_after(10, Mood::Asleep, at_once).await, 1, "something came meanwhile");
+    assert_eq!(calls_after(10, Mood::Well, at_once).await, 3, "nothing did");
+    assert_eq!(calls_after(3, Mood::Asleep, at_once).await, 4, "these were few");
+    assert_eq!(calls_after(100, Mood::Asleep, at_once).await, 4, "these were a backlog");
+    assert_eq!(calls_after(10, Mood::Asleep, late).await, 4, "the store was slow");
 }
 
 /// In real time, on one thread: all of them end before the first is stored.

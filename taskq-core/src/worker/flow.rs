@@ -4,7 +4,8 @@
 /// So many that were stored together are more than a few.
 const LEAST: usize = 6;
 
-/// More than that at once is no flow but a backlog, of which there is always enough at hand.
+/// More than that at once, half of what is stored together at most, is no flow but a backlog, of which there is always enough at
+/// hand.
 const MOST: usize = 128;
 
 /// Larger groups before count for less with each that follows, by one part of so many.
