@@ -6,7 +6,7 @@ use crate::{
 };
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
-use std::sync::Arc;
+use std::{future::poll_fn, sync::Arc};
 
 /// The value as bytes.
 ///
@@ -45,12 +45,13 @@ impl Registry {
 
 /// What a run of this message is given.
 pub fn context(app: &App, message: Message) -> TaskContext {
-    TaskContext::new(app.clone(), Arc::new(message), "".into(), None)
+    TaskContext::outside(app, message)
 }
 
 /// The task itself: decode, run, encode.
 pub fn run(def: &TaskDef, ctx: &TaskContext) -> BoxFuture<'static, Outcome> {
-    (def.run)(ctx.clone())
+    let (mut handler, ctx) = ((def.call)(ctx), ctx.clone());
+    Box::pin(poll_fn(move |cx| handler.as_mut().poll_in(&ctx, cx)))
 }
 
 /// The onion around a handler.

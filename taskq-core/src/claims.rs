@@ -274,6 +274,11 @@ impl Claim {
         self.lost.cancelled().await;
     }
 
+    /// The same, for whoever has it elsewhere.
+    pub(crate) fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.lost.clone().cancelled_owned()
+    }
+
     /// Whether another worker has taken the run over.
     ///
     /// ```

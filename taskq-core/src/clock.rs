@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use std::{
     cell::Cell,
+    num::NonZeroI64,
+    sync::LazyLock,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tokio::time::Instant;
@@ -139,6 +141,39 @@ fn wall_at(instant: std::time::Instant) -> UnixMillis {
     UnixMillis(wall.as_millis() as u64)
 }
 
+/// What ticks are counted from: any instant does.
+static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// An instant in one word, which has room for none too. Tens of thousands of runs may keep some.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tick(NonZeroI64);
+
+impl Tick {
+    pub(crate) fn now() -> Self {
+        Tick::from(Instant::now())
+    }
+
+    pub(crate) fn instant(self) -> Instant {
+        let nanos = if self.0 == Tick::ORIGIN { 0 } else { self.0.get() };
+        let since = Duration::from_nanos(nanos.unsigned_abs());
+        if nanos < 0 { *ORIGIN - since } else { *ORIGIN + since }
+    }
+
+    /// That of the origin itself.
+    const ORIGIN: NonZeroI64 = NonZeroI64::MIN;
+}
+
+impl From<Instant> for Tick {
+    fn from(instant: Instant) -> Self {
+        let nanos = |span: Duration| i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
+        let nanos = match instant.checked_duration_since(*ORIGIN) {
+            Some(since) => nanos(since),
+            None => -nanos(*ORIGIN - instant),
+        };
+        Tick(NonZeroI64::new(nanos).unwrap_or(Tick::ORIGIN))
+    }
+}
+
 /// Further than any wait of a program, and not too far to count to.
 const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
@@ -198,6 +233,14 @@ mod tests {
             // Whole milliseconds, and clocks that the system may correct.
             assert!(shown.abs_diff(passed) < Duration::from_millis(5), "{shown:?} in {passed:?}");
         }
+    }
+
+    #[test]
+    fn a_tick_is_of_its_instant_be_it_before_or_after_the_origin() {
+        for instant in [*ORIGIN, *ORIGIN - SLIP, *ORIGIN + SLIP, Instant::now()] {
+            assert_eq!(Tick::from(instant).instant(), instant);
+        }
+        assert_eq!(size_of::<Option<Tick>>(), 8);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use std::{
     },
 };
 use tokio::sync::OwnedSemaphorePermit;
+use tracing::Span;
 
 /// One run of a task, seen from inside: its id, its attempt, its labels, the app. Cheap to clone.
 ///
@@ -28,25 +29,39 @@ use tokio::sync::OwnedSemaphorePermit;
 #[derive(Clone)]
 pub struct TaskContext(Arc<Inner>);
 
+/// There may be tens of thousands of these.
 struct Inner {
-    app: App,
+    place: Arc<Place>,
     message: Arc<Message>,
-    queue: Arc<str>,
+    /// The run's own, if anybody listens.
+    span: Option<Box<Span>>,
     cancelled: AtomicBool,
     /// Of a plain `fn`, until it has begun.
     blocking_slot: Option<Box<Mutex<Option<OwnedSemaphorePermit>>>>,
 }
 
+/// Where tasks run.
+pub(crate) struct Place {
+    pub(crate) app: App,
+    pub(crate) queue: Box<str>,
+}
+
 impl TaskContext {
     pub(crate) fn new(
-        app: App,
+        place: Arc<Place>,
         message: Arc<Message>,
-        queue: Arc<str>,
+        span: Option<Box<Span>>,
         blocking_slot: Option<OwnedSemaphorePermit>,
     ) -> Self {
         let blocking_slot = blocking_slot.map(|slot| Box::new(Mutex::new(Some(slot))));
         let cancelled = AtomicBool::new(false);
-        TaskContext(Arc::new(Inner { app, message, queue, cancelled, blocking_slot }))
+        TaskContext(Arc::new(Inner { place, message, span, cancelled, blocking_slot }))
+    }
+
+    /// Outside any worker.
+    pub(crate) fn outside(app: &App, message: Message) -> Self {
+        let place = Place { app: app.clone(), queue: "".into() };
+        TaskContext::new(Arc::new(place), Arc::new(message), None, None)
     }
 
     /// The context of a first attempt outside any worker, for calling a task's function in a unit test: with a new id,
@@ -67,7 +82,7 @@ impl TaskContext {
     /// ```
     pub fn detached(app: &App) -> Self {
         let message = Message::new(TaskId::new(), "detached", Default::default(), Default::default());
-        TaskContext::new(app.clone(), Arc::new(message), "".into(), None)
+        TaskContext::outside(app, message)
     }
 
     /// The app that runs this task.
@@ -90,7 +105,7 @@ impl TaskContext {
     /// # Ok(()) }
     /// ```
     pub fn app(&self) -> &App {
-        &self.0.app
+        &self.0.place.app
     }
 
     /// The id of this task, the same over all attempts.
@@ -199,7 +214,7 @@ impl TaskContext {
     /// # Ok(()) }
     /// ```
     pub fn queue(&self) -> &str {
-        &self.0.queue
+        &self.0.place.queue
     }
 
     /// The labels that its sender gave.
@@ -304,11 +319,16 @@ impl TaskContext {
     /// # Errors
     /// There is none; the error says how to add it.
     pub fn state<T: Send + Sync + 'static>(&self) -> Result<State<T>, BoxError> {
-        self.0.app.state().get()
+        self.app().state().get()
     }
 
     pub(crate) fn message_arc(&self) -> &Arc<Message> {
         &self.0.message
+    }
+
+    /// The run's span, if anybody listens.
+    pub(crate) fn span(&self) -> Option<&Span> {
+        self.0.span.as_deref()
     }
 
     pub(crate) fn cancel(&self) {

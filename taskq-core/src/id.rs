@@ -24,10 +24,14 @@ use std::{
 /// The id in a [`KiqError::Unknown`](crate::KiqError::Unknown) also knows that a message of it may be on its way, so that
 /// a second submission with it does not run beside the first.
 #[derive(Clone)]
-pub struct TaskId {
-    text: Arc<str>,
-    /// No part of the identity.
-    maybe_sent: bool,
+pub struct TaskId(Text);
+
+/// Two words in either case: tens of thousands of messages may have two ids each.
+#[derive(Clone)]
+enum Text {
+    Plain(Arc<str>),
+    /// A message of it may be on its way, which is no part of the identity.
+    MaybeSent(Arc<String>),
 }
 
 impl TaskId {
@@ -52,16 +56,19 @@ impl TaskId {
     /// assert_eq!(id.as_str().strip_prefix("order-"), Some("17"));
     /// ```
     pub fn as_str(&self) -> &str {
-        &self.text
+        match &self.0 {
+            Text::Plain(text) => text,
+            Text::MaybeSent(text) => text,
+        }
     }
 
     /// The same id, of which a message may be on its way.
     pub(crate) fn maybe_sent(self) -> Self {
-        TaskId { maybe_sent: true, ..self }
+        TaskId(Text::MaybeSent(Arc::new(self.as_str().to_owned())))
     }
 
     pub(crate) fn is_maybe_sent(&self) -> bool {
-        self.maybe_sent
+        matches!(self.0, Text::MaybeSent(_))
     }
 
     /// Whether the id may be used: 1 to 128 bytes, no control characters, no braces. `kiq` asks this of an id that its
@@ -105,7 +112,7 @@ impl Default for TaskId {
 
 impl PartialEq for TaskId {
     fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
+        self.as_str() == other.as_str()
     }
 }
 
@@ -119,19 +126,19 @@ impl PartialOrd for TaskId {
 
 impl Ord for TaskId {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.text.cmp(&other.text)
+        self.as_str().cmp(other.as_str())
     }
 }
 
 impl Hash for TaskId {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.text.hash(state);
+        self.as_str().hash(state);
     }
 }
 
 impl Serialize for TaskId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.text.serialize(serializer)
+        self.as_str().serialize(serializer)
     }
 }
 
@@ -143,13 +150,13 @@ impl<'de> Deserialize<'de> for TaskId {
 
 impl From<&str> for TaskId {
     fn from(text: &str) -> Self {
-        TaskId { text: text.into(), maybe_sent: false }
+        TaskId(Text::Plain(text.into()))
     }
 }
 
 impl From<String> for TaskId {
     fn from(text: String) -> Self {
-        TaskId { text: text.into(), maybe_sent: false }
+        TaskId(Text::Plain(text.into()))
     }
 }
 
@@ -167,12 +174,12 @@ impl From<&TaskId> for TaskId {
 
 impl fmt::Display for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Debug for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.text, f)
+        fmt::Debug::fmt(self.as_str(), f)
     }
 }

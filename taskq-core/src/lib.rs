@@ -49,6 +49,7 @@ mod delivery;
 mod error;
 mod failure;
 mod handle;
+mod handler;
 mod id;
 mod kiq;
 mod memory;

@@ -8,10 +8,14 @@ pub use inventory;
 pub use serde;
 pub use serde_bytes;
 
-use crate::{app::Current, defaults::MAX_TASK_NAME, task::run_blocking};
-use futures_util::FutureExt;
+use crate::{app::Current, defaults::MAX_TASK_NAME, handler::call_blocking};
+use pin_project_lite::pin_project;
 use serde::{Serialize, de::DeserializeOwned};
-use std::marker::PhantomData;
+use std::{
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 /// What may be an argument of a task.
 #[diagnostic::on_unimplemented(
@@ -148,12 +152,28 @@ pub const fn assert_name(name: &str) {
     );
 }
 
-/// An `async fn` of a worker. (Not itself one, which would keep the arguments twice.)
-pub fn finished<R, T>(
-    body: impl Future<Output = R>,
-    finish: impl FnOnce(R) -> Result<T, BoxError>,
-) -> impl Future<Output = Result<T, BoxError>> {
-    body.map(finish)
+pin_project! {
+    /// An `async fn` of a worker, and what is made of what it returns.
+    #[derive(Debug)]
+    pub struct Finished<F, M> {
+        #[pin]
+        body: F,
+        finish: M,
+    }
+}
+
+/// What a worker runs of an `async fn`. (A struct: an `async` block would keep the arguments twice, and `map` what it has ended.)
+pub fn finished<F: Future, M>(body: F, finish: M) -> Finished<F, M> {
+    Finished { body, finish }
+}
+
+impl<F: Future, T, M: Fn(F::Output) -> Result<T, BoxError>> Future for Finished<F, M> {
+    type Output = Result<T, BoxError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        this.body.poll(cx).map(this.finish)
+    }
 }
 
 /// A plain `fn` of a worker: on the blocking pool, with `kiq` going to the worker's app.
@@ -166,7 +186,7 @@ pub async fn blocking<R: Send + 'static, T>(
     finish: impl FnOnce(R) -> Result<T, BoxError> + Send + 'static,
 ) -> Result<T, BoxError> {
     let inside = ctx.clone();
-    finish(run_blocking(&ctx, move || Current::within_task(&inside, body)).await?)
+    finish(call_blocking(&ctx, move || Current::within_task(&inside, body)).await?)
 }
 
 /// The plain call of a plain `fn`.

@@ -1,7 +1,11 @@
 //! What a task is: a name, types for its arguments and value, attributes, and (for workers) a body.
 
 use crate::{
-    BoxFuture, backoff::Backoff, codec, context::TaskContext, error::BoxError, outcome::Outcome, panic::Panic,
+    BoxFuture,
+    backoff::Backoff,
+    context::TaskContext,
+    error::BoxError,
+    handler::{self, BoxHandler},
     state::StateMap,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -483,7 +487,7 @@ pub struct TaskDef {
     pub config: TaskConfig,
     /// Where it is defined.
     pub location: SourceLocation,
-    pub(crate) run: fn(TaskContext) -> BoxFuture<'static, Outcome>,
+    pub(crate) call: fn(&TaskContext) -> BoxHandler,
     pub(crate) check: fn(&StateMap) -> Result<(), BoxError>,
     pub(crate) type_id: fn() -> TypeId,
 }
@@ -507,7 +511,7 @@ impl TaskDef {
             name: T::NAME,
             config: T::CONFIG,
             location: SourceLocation { file, line },
-            run: run_erased::<T>,
+            call: handler::call::<T>,
             check: T::check,
             type_id: TypeId::of::<T>,
         }
@@ -517,45 +521,5 @@ impl TaskDef {
 impl fmt::Debug for TaskDef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TaskDef").field("name", &self.name).field("location", &self.location).finish_non_exhaustive()
-    }
-}
-
-/// Decode, run, encode.
-fn run_erased<T: Run>(ctx: TaskContext) -> BoxFuture<'static, Outcome> {
-    Box::pin(async move {
-        let content_type = ctx.message().content_type;
-        let args: T::Args = match codec::decode(content_type, &ctx.message().body) {
-            Ok(args) => args,
-            Err(error) => return Outcome::Undecodable(format!("the arguments do not fit: {error}")),
-        };
-        match T::run(ctx, args).await {
-            Ok(value) => match codec::encode(content_type, &value) {
-                Ok(bytes) => Outcome::Done(bytes),
-                Err(error) => Outcome::Unstorable(format!("the value cannot be encoded: {error}")),
-            },
-            Err(error) => match error.downcast::<Panic>() {
-                Ok(panic) => Outcome::Panicked(*panic),
-                Err(error) => Outcome::Failed(error),
-            },
-        }
-    })
-}
-
-/// Runs a plain function on the blocking pool. The slot that the worker took for it stays taken until it returns, even
-/// if its caller has gone.
-pub(crate) async fn run_blocking<R: Send + 'static>(
-    ctx: &TaskContext,
-    body: impl FnOnce() -> R + Send + 'static,
-) -> Result<R, BoxError> {
-    let slot = ctx.take_blocking_slot();
-    let span = tracing::Span::current();
-    let joined = tokio::task::spawn_blocking(move || {
-        let _slot = slot;
-        span.in_scope(|| crate::panic::catch(body))
-    });
-    match joined.await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(panic)) => Err(panic.into()),
-        Err(_) => Err("the runtime stopped before the function ran".into()),
     }
 }

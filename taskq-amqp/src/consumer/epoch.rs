@@ -16,6 +16,9 @@ use lapin::{
 use std::{num::NonZeroU16, sync::Arc};
 use tokio::task::JoinHandle;
 
+/// The name of each consumer on its channel, which has no other. Every delivery carries it: one that the server chooses has 31 bytes.
+const TAG: &str = "taskq";
+
 /// Keeps the broker's runtime alive as long as somebody settles or consumes.
 pub(super) type Keep = Arc<dyn Send + Sync>;
 
@@ -136,7 +139,7 @@ async fn subscribe(
     let channel = Arc::new(session.channel().await?);
     channel.basic_qos(prefetch.get(), BasicQosOptions { global: false }).await?;
     let name = ShortString::try_new(queue).unwrap_or_default();
-    let (tag, options) = (ShortString::default(), BasicConsumeOptions::default());
+    let (tag, options) = (TAG.into(), BasicConsumeOptions::default());
     let consumer = channel.basic_consume(name, tag, options, FieldTable::default()).await?;
     Ok((channel, consumer))
 }

@@ -17,7 +17,7 @@ use crate::{
     retry::Refusal,
     task::TaskConfig,
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 /// How long a delivery waits in its slot for the store's answer.
@@ -25,21 +25,24 @@ const NO_ANSWER: Duration = Duration::from_secs(5);
 
 /// A run that is to begin, and what may be asked about it.
 pub(super) struct Case<'a> {
-    pub(super) processor: &'a Processor,
-    pub(super) source: &'a Source,
+    pub(super) source: &'a Arc<Source>,
     pub(super) message: &'a Message,
     pub(super) config: &'a TaskConfig,
     pub(super) standing: &'a mut Standing,
     pub(super) slot: &'a mut Slot,
 }
 
-impl Case<'_> {
+impl<'a> Case<'a> {
+    fn processor(&self) -> &'a Processor {
+        &self.source.processor
+    }
+
     /// Looks at times, and asks the result store about a delivery that may have run before. It must have started in time then.
     pub(super) async fn look_into(&mut self, doubt: Doubt) -> Result<(), Refusal> {
         // First of all: a run that is under way elsewhere neither expires nor waits here.
         if doubt != Doubt::None || !self.standing.is_trusted() {
             self.permit(doubt).await?;
-            self.standing.looked_up(self.processor, self.message);
+            self.standing.looked_up(self.processor(), self.message);
         }
         let admitted = self.look_at_times(doubt).await;
         if admitted.is_err() {
@@ -48,12 +51,12 @@ impl Case<'_> {
         admitted
     }
 
-    async fn look_at_times(&self, doubt: Doubt) -> Result<(), Refusal> {
+    async fn look_at_times(&mut self, doubt: Doubt) -> Result<(), Refusal> {
         // It may have begun while the store was asked.
-        if self.standing.is_looked_up() && !self.standing.is_alone() && self.processor.quarantine.is_on() {
-            self.processor.wait_out(self.standing.by()).await?;
+        if self.standing.is_looked_up() && !self.standing.is_alone() && self.processor().quarantine.is_on() {
+            self.processor().wait_out(self.standing.by()).await?;
         }
-        let is_early_copy = doubt == Doubt::Copy && self.processor.app.results().is_some();
+        let is_early_copy = doubt == Doubt::Copy && self.processor().app.results().is_some();
         match out_of_time(self.message).or(is_early_copy.then_some(Refusal::Elsewhere(COPY_WAIT))) {
             None => Ok(()),
             Some(refusal) => Err(refusal),
@@ -67,7 +70,7 @@ impl Case<'_> {
             return false;
         }
         // It does not wait for the end of that: it holds what the one that runs alone may need.
-        if !self.standing.is_alone() && self.processor.quarantine.is_on() {
+        if !self.standing.is_alone() && self.processor().quarantine.is_on() {
             return false;
         }
         // Where its line is lost by now it asks, as those do that came behind it: they would overtake it if it was given back.
@@ -75,11 +78,11 @@ impl Case<'_> {
             if self.permit(Doubt::None).await.is_err() {
                 return false;
             }
-            self.standing.looked_up(self.processor, self.message);
+            self.standing.looked_up(self.processor(), self.message);
         }
         // The store's answer may have lain here for longer than the claim lasted, while this process stood still.
         if self.standing.is_claimed() {
-            return self.standing.holds(self.processor, self.message).await;
+            return self.standing.holds(self.processor(), self.message).await;
         }
         self.standing.is_firm()
     }
@@ -87,7 +90,7 @@ impl Case<'_> {
     /// Makes sure that the task neither has run nor is running, if it may have or may be. Waits while the store cannot be
     /// asked: nothing is run on a guess.
     async fn permit(&mut self, doubt: Doubt) -> Result<(), Refusal> {
-        let (processor, message) = (self.processor, self.message);
+        let (processor, message) = (self.processor(), self.message);
         let needs_no_claim = doubt == Doubt::None && self.standing.has_footing();
         // A store that is away has allowed no copy to begin.
         if needs_no_claim && processor.store.is_away() || cfg!(taskq_bug = "no_dedupe") {
@@ -132,7 +135,7 @@ impl Case<'_> {
         tracing::warn!(
             "an earlier start of this run ended without a word; it runs again with no other such task beside it"
         );
-        let (processor, slot, source) = (self.processor, &mut *self.slot, self.source);
+        let (processor, slot, source) = (self.processor(), &mut *self.slot, self.source);
         slot.release();
         let alone = async {
             let turn = processor.suspects.clone().acquire_owned().await.ok();
@@ -147,10 +150,10 @@ impl Case<'_> {
     }
 
     /// For a store that keeps no claims: how this round of the task ended, if it did.
-    async fn look_up(&self, doubt: Doubt) -> Result<(), Refusal> {
+    async fn look_up(&mut self, doubt: Doubt) -> Result<(), Refusal> {
         let may_have_ended = self.config.store_result && doubt != Doubt::None;
-        let Some(results) = self.processor.app.results().filter(|_| may_have_ended) else { return Ok(()) };
-        let mut patience = Patience::new(&self.processor.interrupt);
+        let Some(results) = self.processor().app.results().filter(|_| may_have_ended) else { return Ok(()) };
+        let mut patience = Patience::new(&self.processor().interrupt);
         loop {
             match results.fetch(&self.message.id).await {
                 Ok(record) => return ended(record.filter(|record| record.round >= self.message.round)),

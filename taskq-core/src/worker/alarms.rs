@@ -4,7 +4,7 @@
 
 use crate::{clock::bounded, delivery::Watcher};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     num::NonZeroU64,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::Waker,
@@ -29,8 +29,8 @@ struct Clock {
 }
 
 struct State {
-    set: BTreeMap<Place, Waker>,
-    next_number: NonZeroU64,
+    set: BTreeMap<Turn, Waker>,
+    next_number: u64,
     /// When the clock looks next.
     looks: Option<Millis>,
 }
@@ -38,13 +38,35 @@ struct State {
 /// Since the clock began.
 type Millis = u64;
 
-/// When an alarm rings, and which of those that ring then it is.
-type Place = (Millis, NonZeroU64);
+/// When an alarm rings, and which of those that ring then it is, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Turn(NonZeroU64);
+
+impl Turn {
+    /// So many can ring at once.
+    const NUMBERS: u64 = 1 << 24;
+    /// After 34 years. Whoever is woken too soon by that sets it again.
+    const LATEST: Millis = (1 << 40) - 1;
+
+    fn new(at: Millis, number: u64) -> Self {
+        let place = at.saturating_mul(Turn::NUMBERS).saturating_add(number % Turn::NUMBERS);
+        Turn(NonZeroU64::MIN.saturating_add(place))
+    }
+
+    /// Behind all at that time.
+    fn after(at: Millis) -> Self {
+        Turn::new(at.saturating_add(1), 0)
+    }
+
+    fn at(self) -> Millis {
+        (self.0.get() - 1) / Turn::NUMBERS
+    }
+}
 
 impl Alarms {
     /// All of them ring too when `interrupt` is cancelled. To be made within a runtime.
     pub(super) fn new(interrupt: CancellationToken) -> Self {
-        let state = State { set: BTreeMap::new(), next_number: NonZeroU64::MIN, looks: None };
+        let state = State { set: BTreeMap::new(), next_number: 0, looks: None };
         let clock = Arc::new(Clock { began: Instant::now(), state: Mutex::new(state), sooner: Notify::new() });
         let ringing = tokio::spawn(clock.clone().go(interrupt));
         Alarms { clock, _ringing: AbortOnDropHandle::new(ringing) }
@@ -82,9 +104,9 @@ impl Clock {
     fn ring(&self) -> Option<Instant> {
         let now = Millis::try_from(self.began.elapsed().as_millis()).unwrap_or(Millis::MAX);
         let mut state = self.state();
-        let later = state.set.split_off(&(now, NonZeroU64::MAX));
+        let later = state.set.split_off(&Turn::after(now));
         let due = std::mem::replace(&mut state.set, later);
-        state.looks = state.set.keys().next().map(|(at, _)| *at);
+        state.looks = state.set.keys().next().map(|turn| turn.at());
         let next = state.looks;
         drop(state);
         due.into_values().for_each(Waker::wake);
@@ -100,7 +122,7 @@ impl Clock {
     /// Never too soon.
     fn millis(&self, at: Instant) -> Millis {
         let since = at.saturating_duration_since(self.began).as_nanos().div_ceil(1_000_000);
-        Millis::try_from(since).unwrap_or(Millis::MAX)
+        Millis::try_from(since).unwrap_or(Millis::MAX).min(Turn::LATEST)
     }
 }
 
@@ -111,31 +133,28 @@ impl Watcher for Clock {
 }
 
 /// One run's alarm. It is set while the run waits, and ends when it is dropped.
-pub(super) struct Alarm<'a> {
-    clock: &'a Clock,
-    set: Option<Place>,
+pub(super) struct Alarm {
+    clock: Arc<Clock>,
+    set: Option<Turn>,
 }
 
-impl<'a> Alarm<'a> {
-    pub(super) fn of(alarms: &'a Alarms) -> Self {
-        Alarm { clock: &alarms.clock, set: None }
+impl Alarm {
+    pub(super) fn of(alarms: &Alarms) -> Self {
+        Alarm { clock: alarms.clock.clone(), set: None }
     }
 
     /// Wakes `waker` at that time, and whenever all are woken, instead of what was set before.
     pub(super) fn set(&mut self, at: Instant, waker: &Waker) {
         let at = self.clock.millis(at);
         let mut state = self.clock.state();
-        if let Some(place) = self.set
-            && place.0 == at
-            && let Some(set) = state.set.get_mut(&place)
+        if let Some(turn) = self.set
+            && turn.at() == at
+            && let Some(set) = state.set.get_mut(&turn)
         {
             return set.clone_from(waker);
         }
-        let replaced = self.set.and_then(|place| state.set.remove(&place));
-        let place = (at, state.next_number);
-        state.next_number = state.next_number.saturating_add(1);
-        state.set.insert(place, waker.clone());
-        self.set = Some(place);
+        let replaced = self.set.and_then(|turn| state.set.remove(&turn));
+        self.set = Some(state.insert(at, waker.clone()));
         let is_first = state.looks.is_none_or(|looks| at < looks);
         if is_first {
             state.looks = Some(at);
@@ -148,9 +167,23 @@ impl<'a> Alarm<'a> {
     }
 }
 
-impl Drop for Alarm<'_> {
+impl State {
+    fn insert(&mut self, at: Millis, waker: Waker) -> Turn {
+        loop {
+            let turn = Turn::new(at, self.next_number);
+            self.next_number = self.next_number.wrapping_add(1);
+            // One that was set long ago for the same time may have that number.
+            if let Entry::Vacant(free) = self.set.entry(turn) {
+                free.insert(waker);
+                return turn;
+            }
+        }
+    }
+}
+
+impl Drop for Alarm {
     fn drop(&mut self) {
-        let removed = self.set.and_then(|place| self.clock.state().set.remove(&place));
+        let removed = self.set.and_then(|turn| self.clock.state().set.remove(&turn));
         drop(removed);
     }
 }

@@ -3,8 +3,8 @@
 use super::{
     admit::Case,
     doubt::Doubt,
-    logging::RunTrace,
-    process::{Next, Processor, Rest, Source},
+    logging::around,
+    process::{Next, Processor, Rest},
     run::Run,
     running::Seat,
     settle::{Settling, Subject},
@@ -21,16 +21,15 @@ use crate::{
 };
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
+use tracing::Span;
 
 pub(super) struct Arrival {
-    pub(super) processor: Arc<Processor>,
-    pub(super) source: Arc<Source>,
     pub(super) message: Arc<Message>,
     pub(super) doubt: Doubt,
     pub(super) standing: Standing,
     pub(super) seat: Seat,
     pub(super) slot: Slot,
-    pub(super) trace: RunTrace,
+    pub(super) span: Option<Box<Span>>,
 }
 
 impl Arrival {
@@ -41,8 +40,8 @@ impl Arrival {
         match def {
             Some(def) if !waits(&def.config) && self.is_beyond_question() => Next::Run(Run::new(self, def, None)),
             def => {
-                let trace = std::mem::take(&mut self.trace);
-                trace.around(Some(Box::pin(self.admit_at_length(def)))).into()
+                let span = self.span.take().map(|span| *span);
+                around(span, Some(Box::pin(self.admit_at_length(def)))).into()
             }
         }
     }
@@ -61,8 +60,8 @@ impl Arrival {
     }
 
     async fn look_into(&mut self, def: Option<&Arc<TaskDef>>) -> Result<Arc<TaskDef>, Refusal> {
-        if self.processor.quarantine.is_on() {
-            self.processor.wait_out(self.standing.by()).await?;
+        if self.processor().quarantine.is_on() {
+            self.processor().wait_out(self.standing.by()).await?;
         }
         let def = def.ok_or(Refusal::UnknownTask)?;
         let doubt = self.doubt;
@@ -74,22 +73,26 @@ impl Arrival {
     async fn get_ready(&mut self, def: &TaskDef) -> Option<Option<OwnedSemaphorePermit>> {
         let slot = match def.config.exec {
             Exec::Async => None,
-            Exec::Blocking => Some(self.processor.blocking_slot(self.standing.by()).await?),
+            Exec::Blocking => Some(self.processor().blocking_slot(self.standing.by()).await?),
         };
         if self.message.track {
-            self.processor.track(&self.message, Step::Running).await;
+            self.processor().track(&self.message, Step::Running).await;
         }
         let may_begin = self.is_beyond_question() || self.case(&def.config).may_begin().await;
         may_begin.then_some(slot)
     }
 
+    fn processor(&self) -> &Processor {
+        &self.seat.source().processor
+    }
+
     fn is_beyond_question(&self) -> bool {
-        self.doubt == Doubt::None && self.processor.sees_nothing_against(&self.message, &self.standing)
+        self.doubt == Doubt::None && self.processor().sees_nothing_against(&self.message, &self.standing)
     }
 
     fn case<'a>(&'a mut self, config: &'a TaskConfig) -> Case<'a> {
-        let Arrival { processor, source, message, standing, slot, .. } = self;
-        Case { processor, source, message, config, standing, slot }
+        let Arrival { message, standing, seat, slot, .. } = self;
+        Case { source: seat.source(), message, config, standing, slot }
     }
 
     fn refuse(mut self, refusal: Refusal, def: Option<Arc<TaskDef>>) -> Rest {
@@ -97,13 +100,13 @@ impl Arrival {
         self.slot.release();
         let verdict = decide_refusal(refusal, Some(&self.message), UnixMillis::now());
         let subject = Subject::Task(self.message, def);
-        Settling::not_run(self.processor, self.source, subject, self.seat).carry_out(verdict, None)
+        Settling::not_run(subject, self.seat).carry_out(verdict, None)
     }
 
     fn give_back(mut self, def: Arc<TaskDef>) -> Rest {
         self.slot.release();
         let subject = Subject::Task(self.message, Some(def));
-        let settling = Settling::not_run(self.processor, self.source, subject, self.seat);
+        let settling = Settling::not_run(subject, self.seat);
         settling.carry_out(Verdict::GiveBack, Some(self.standing))
     }
 }

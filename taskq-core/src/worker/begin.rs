@@ -9,7 +9,7 @@
 //! before it had woken on this thread.
 
 use super::{
-    process::{Next, Processor, Source},
+    process::{Next, Source},
     progress::Progress,
     pulse,
     slot::Slot,
@@ -41,7 +41,6 @@ pub(super) struct Ready {
 }
 
 pub(super) struct Beginnings {
-    processor: Arc<Processor>,
     source: Arc<Source>,
     runs: TaskTracker,
     state: Mutex<State>,
@@ -60,7 +59,7 @@ struct State {
 
 impl Beginnings {
     /// What has begun, and what is ready to, counts among `runs`.
-    pub(super) fn new(processor: Arc<Processor>, source: Arc<Source>, runs: TaskTracker) -> Arc<Self> {
+    pub(super) fn new(source: Arc<Source>, runs: TaskTracker) -> Arc<Self> {
         let runtime = Handle::current();
         Arc::new_cyclic(|beginnings: &Weak<Self>| {
             let beginnings = beginnings.clone();
@@ -68,7 +67,7 @@ impl Beginnings {
             let call_help =
                 move || beginnings.upgrade().into_iter().for_each(|here| drop(runtime.spawn(here.run_all())));
             let progress = Progress::watched(call_help);
-            Beginnings { processor, source, runs, state: Mutex::default(), progress }
+            Beginnings { source, runs, state: Mutex::default(), progress }
         })
     }
 
@@ -97,7 +96,7 @@ impl Beginnings {
 
     /// Begins a run by itself.
     pub(super) fn spawn(&self, ready: Ready) {
-        self.go_on(self.processor.receive(&self.source, ready));
+        self.go_on(self.source.receive(ready));
     }
 
     /// Begins a run here, and leaves what does not end at that to a task of its own.
@@ -105,7 +104,7 @@ impl Beginnings {
     /// (Its first poll has no waker: it is polled again at once there, and is woken from then on.)
     fn begin(&self, ready: Ready) {
         let mut cx = Context::from_waker(Waker::noop());
-        let mut next = self.processor.receive(&self.source, ready);
+        let mut next = self.source.receive(ready);
         if let Next::Run(run) = next {
             next = run.begin(&mut cx);
         }

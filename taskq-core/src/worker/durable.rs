@@ -63,11 +63,11 @@ impl Settling {
         let first_failed = self.subject.message().and_then(|message| message.first_failed);
         let epitaph = Epitaph {
             failure: failure.clone(),
-            queue: self.source.queue.to_string(),
+            queue: self.source().queue().to_owned(),
             first_failed: first_failed.unwrap_or(record.finished),
             last_failed: record.finished,
         };
-        let dead = self.source.spec.dead_letter_name();
+        let dead = self.source().spec.dead_letter_name();
         let letter = Publish::new(dead, self.subject.content()).epitaph(Some(Box::new(epitaph)));
         self.publish(letter.origin(Origin::Worker)).await
     }
@@ -83,10 +83,10 @@ impl Settling {
         next.republished = false;
         if message.track {
             let step = Step::Retrying { attempt: next.attempt, due: now + delay };
-            self.processor.track(message, step).await;
+            self.processor().track(message, step).await;
         }
         tracing::trace!(error = %failure, attempt = next.attempt, "the next attempt is published");
-        let copy = Publish::new(&*self.source.queue, next).delay(Some(delay));
+        let copy = Publish::new(self.source().queue(), next).delay(Some(delay));
         self.publish(copy.origin(Origin::Worker)).await
     }
 
@@ -111,7 +111,7 @@ impl Settling {
         }
         // What is left of a sender's own delay is kept to the tick, as the sender's was.
         let origin = if until == WaitFor::Eta { Origin::Task } else { Origin::Worker };
-        self.publish(Publish::new(&*self.source.queue, same).delay(Some(delay)).origin(origin)).await
+        self.publish(Publish::new(self.source().queue(), same).delay(Some(delay)).origin(origin)).await
     }
 
     /// Stores the record, trying again while the store is away. Gives an earlier record of this round, if there is one.
@@ -119,13 +119,13 @@ impl Settling {
         if !self.is_stored() {
             return Ok(None);
         }
-        let limit = self.processor.app.result_patience();
-        let mut patience = Patience::new(&self.processor.interrupt);
+        let limit = self.processor().app.result_patience();
+        let mut patience = Patience::new(&self.processor().interrupt);
         loop {
             match self.store_once(record).await {
                 Stored::Kept => return Ok(None),
                 Stored::Earlier(earlier) => return Ok(Some(earlier)),
-                Stored::NotYet if self.processor.store.is_away_for(limit) => return self.spill(record).await,
+                Stored::NotYet if self.processor().store.is_away_for(limit) => return self.spill(record).await,
                 Stored::NotYet if patience.pause().await => {}
                 Stored::NotYet => return Err(NotDurable),
             }
@@ -133,12 +133,14 @@ impl Settling {
     }
 
     pub(super) async fn store_once(&self, record: &ResultRecord) -> Stored {
-        let (watch, limit) = (&self.processor.store, self.processor.app.result_patience());
-        let (Some(results), Some(id)) = (self.processor.app.results(), self.subject.id()) else { return Stored::Kept };
+        let (watch, limit) = (&self.processor().store, self.processor().app.result_patience());
+        let (Some(results), Some(id)) = (self.processor().app.results(), self.subject.id()) else {
+            return Stored::Kept;
+        };
         if !watch.may_ask(limit) {
             return Stored::NotYet;
         }
-        self.processor.stored(results.store(id, record, self.result_ttl()).await)
+        self.processor().stored(results.store(id, record, self.result_ttl()).await)
     }
 
     /// Keeps a result that the store does not take in the task's own queue.
@@ -149,16 +151,16 @@ impl Settling {
             tracing::error!(error = &*error as &dyn std::error::Error, "the result cannot be kept");
             NotDurable
         })?;
-        self.publish(Publish::new(&*self.source.queue, message).delay(Some(spill::REST)).origin(Origin::Worker))
+        self.publish(Publish::new(self.source().queue(), message).delay(Some(spill::REST)).origin(Origin::Worker))
             .await?;
         Ok(None)
     }
 
     /// Publishes with a confirm, trying again for a while.
     async fn publish(&self, publish: Publish) -> Result<(), NotDurable> {
-        let mut patience = Patience::new(&self.processor.interrupt);
+        let mut patience = Patience::new(&self.processor().interrupt);
         loop {
-            let Err(error) = self.processor.app.broker().publish(publish.clone()).await else { return Ok(()) };
+            let Err(error) = self.processor().app.broker().publish(publish.clone()).await else { return Ok(()) };
             let queue = &*publish.queue;
             tracing::warn!(
                 queue,

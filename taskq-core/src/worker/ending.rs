@@ -89,7 +89,7 @@ async fn store_together(results: &dyn ResultBackend, handed_over: impl Iterator<
     let (group, records): (Vec<Ending>, Vec<Keep>) = handed_over.unzip();
     let outcomes = match group.first() {
         // Each has its own patience with it.
-        Some(first) if first.settling.processor.store.is_away() => Vec::new(),
+        Some(first) if first.settling.processor().store.is_away() => Vec::new(),
         // A backend of somebody's own may panic; whoever comes next still finds this task here.
         _ => panic::catch_async(results.store_many(&records)).await.unwrap_or_else(|panic| {
             tracing::error!(%panic, "the result store panicked; each result is stored by itself");
@@ -118,7 +118,7 @@ impl Ending {
     /// By the answer of the store; `None` if it was not asked.
     fn settle(self, record: ResultRecord, outcome: Option<Result<Option<ResultRecord>, ResultError>>) {
         let Ending { settling, footing, span, counted } = self;
-        let stored = outcome.map_or(Stored::NotYet, |outcome| span.in_scope(|| settling.processor.stored(outcome)));
+        let stored = outcome.map_or(Stored::NotYet, |outcome| span.in_scope(|| settling.processor().stored(outcome)));
         if let Stored::Kept = stored {
             return settling.tell(Settlement::Ack);
         }

@@ -1,12 +1,13 @@
 //! What a run consists of: the onion of middleware with the handler at its core, polled within its task and its panic guard.
 
-use super::process::Processor;
+use super::{logging::within, process::Processor};
 use crate::{
     BoxFuture,
     app::Current,
     clock::bounded,
     context::TaskContext,
     defaults::MIDDLEWARE_GRACE,
+    handler::BoxHandler,
     message::Message,
     middleware::Next,
     outcome::Outcome,
@@ -22,21 +23,27 @@ use std::{
     time::Duration,
 };
 use tokio::{task::unconstrained, time::sleep};
+use tracing::Span;
 
 /// One run's body. It is made, polled and dropped as the task that it belongs to, since all of that is code of the user.
 pub(super) struct Body {
     ctx: TaskContext,
-    future: Option<BoxFuture<'static, Outcome>>,
+    handler: Option<BoxHandler>,
 }
 
 impl Body {
     /// Nothing of it happens before it is polled.
     pub(super) fn new(ctx: TaskContext) -> Self {
-        Body { ctx, future: None }
+        Body { ctx, handler: None }
     }
 
     pub(super) fn message(&self) -> &Arc<Message> {
         self.ctx.message_arc()
+    }
+
+    /// The run's span, if anybody listens.
+    pub(super) fn span(&self) -> Option<&Span> {
+        self.ctx.span()
     }
 
     /// How it ended, panics included. Not to be polled again then.
@@ -46,9 +53,10 @@ impl Body {
         def: &Arc<TaskDef>,
         cx: &mut Context<'_>,
     ) -> Poll<Outcome> {
-        let Body { ctx, future } = self;
-        let poll = || future.get_or_insert_with(|| processor.body(def, ctx)).poll_unpin(cx);
-        panic::catch(|| Current::within_task(ctx, poll)).unwrap_or_else(|panic| Poll::Ready(Outcome::Panicked(panic)))
+        let Body { ctx, handler } = self;
+        let poll = || handler.get_or_insert_with(|| processor.handler(def, ctx)).as_mut().poll_in(ctx, cx);
+        within(ctx.span(), || panic::catch(|| Current::within_task(ctx, poll)))
+            .unwrap_or_else(|panic| Poll::Ready(Outcome::Panicked(panic)))
     }
 
     /// Takes what is left of it away, and tells the task, if it was not done, that it has ended. Destructors may panic too.
@@ -60,8 +68,8 @@ impl Body {
     }
 
     fn clear(&mut self) -> Result<(), Panic> {
-        match self.future.take() {
-            Some(future) => panic::catch(|| Current::within_task(&self.ctx, || drop(future))),
+        match self.handler.take() {
+            Some(handler) => panic::catch(|| Current::within_task(&self.ctx, || drop(handler))),
             None => Ok(()),
         }
     }
@@ -89,9 +97,9 @@ impl Processor {
         def.config.timeout.unwrap_or(self.task_timeout)
     }
 
-    fn body(self: &Arc<Self>, def: &Arc<TaskDef>, ctx: &TaskContext) -> BoxFuture<'static, Outcome> {
+    fn handler(self: &Arc<Self>, def: &Arc<TaskDef>, ctx: &TaskContext) -> BoxHandler {
         match self.app.middleware() {
-            [] => (def.run)(ctx.clone()),
+            [] => (def.call)(ctx),
             _ => Box::pin(within_middleware(self.clone(), def.clone(), ctx.clone())),
         }
     }
@@ -99,14 +107,15 @@ impl Processor {
 
 async fn within_middleware(processor: Arc<Processor>, def: Arc<TaskDef>, ctx: TaskContext) -> Outcome {
     let limit = processor.handlers_limit(&def);
-    let handler =
-        |ctx: &TaskContext| -> BoxFuture<'_, Outcome> { Box::pin(handle((def.run)(ctx.clone()), ctx.clone(), limit)) };
+    let handler = |ctx: &TaskContext| -> BoxFuture<'_, Outcome> { Box::pin(handle(&def, ctx.clone(), limit)) };
     Next::new(processor.app.middleware(), &handler).run(&ctx).await
 }
 
 /// The handler's outcome, within its own limit.
-async fn handle(body: BoxFuture<'static, Outcome>, ctx: TaskContext, limit: Duration) -> Outcome {
-    let mut body = panic::catch_async(body);
+async fn handle(def: &TaskDef, ctx: TaskContext, limit: Duration) -> Outcome {
+    let mut handler = None;
+    let handled = poll_fn(|cx| handler.get_or_insert_with(|| (def.call)(&ctx)).as_mut().poll_in(&ctx, cx));
+    let mut body = panic::catch_async(handled);
     // The timer is looked at even if the body leaves nothing of the turn that its runtime gave it.
     let mut over = pin!(unconstrained(sleep(bounded(limit))));
     let ended = poll_fn(|cx| match body.poll_unpin(cx) {

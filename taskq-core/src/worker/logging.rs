@@ -10,40 +10,32 @@ use crate::{
 use std::time::Duration;
 use tracing::{Instrument, Span};
 
-/// A run's span, if anybody listens: there may be tens of thousands of runs.
-#[derive(Default)]
-pub(super) struct RunTrace(Option<Box<Span>>);
+/// A run's span, if anybody listens. Boxed: there may be tens of thousands of runs.
+pub(super) fn span_of(message: &Message, queue: &str) -> Option<Box<Span>> {
+    let span = tracing::info_span!(
+        "task",
+        task.id = %message.id,
+        task.name = %message.task,
+        queue,
+        attempt = message.attempt,
+        trace_id = message.traceparent.map(|trace| trace.trace_id()),
+    );
+    (!span.is_disabled()).then(|| Box::new(span))
+}
 
-impl RunTrace {
-    pub(super) fn of(message: &Message, queue: &str) -> Self {
-        let span = tracing::info_span!(
-            "task",
-            task.id = %message.id,
-            task.name = %message.task,
-            queue,
-            attempt = message.attempt,
-            trace_id = message.traceparent.map(|trace| trace.trace_id()),
-        );
-        RunTrace((!span.is_disabled()).then(|| Box::new(span)))
+/// Within it, if there is one.
+pub(super) fn within<R>(span: Option<&Span>, body: impl FnOnce() -> R) -> R {
+    match span {
+        Some(span) => span.in_scope(body),
+        None => body(),
     }
+}
 
-    pub(super) fn in_scope<R>(&self, body: impl FnOnce() -> R) -> R {
-        match &self.0 {
-            Some(span) => span.in_scope(body),
-            None => body(),
-        }
-    }
-
-    pub(super) fn span(&self) -> Span {
-        self.0.as_deref().cloned().unwrap_or_else(Span::none)
-    }
-
-    /// What is left to do, within it.
-    pub(super) fn around(self, rest: Rest) -> Rest {
-        match self.0 {
-            Some(span) => rest.map(|rest| -> BoxFuture<'static, ()> { Box::pin(rest.instrument(*span)) }),
-            None => rest,
-        }
+/// What is left to do, within it.
+pub(super) fn around(span: Option<Span>, rest: Rest) -> Rest {
+    match span {
+        Some(span) => rest.map(|rest| -> BoxFuture<'static, ()> { Box::pin(rest.instrument(span)) }),
+        None => rest,
     }
 }
 

@@ -52,7 +52,7 @@ impl Settling {
 
     /// Tries for as long as a result is held for. What was carried out stays claimed or marked meanwhile.
     async fn leave(&self, note: &Note, message: &Arc<Message>, mut standing: Standing, ttl: Duration) {
-        let processor = &self.processor;
+        let processor = self.processor();
         let (interrupt, limit) = (&processor.interrupt, processor.app.result_patience());
         // Its run is over: others need not wait for the note.
         standing.make_room();

@@ -6,7 +6,8 @@ use super::{
     begin::Ready,
     doubt::Doubt,
     ending::Endings,
-    logging::RunTrace,
+    logging::span_of,
+    plan::QueuePlan,
     quarantine::Quarantine,
     run::Run,
     running::{Running, Seat},
@@ -18,6 +19,7 @@ use crate::{
     BoxFuture,
     app::App,
     clock::UnixMillis,
+    context::Place,
     delivery::{Delivery, Unsettled},
     message::{Content, Foreign, Message},
     queue::QueueSpec,
@@ -39,7 +41,7 @@ const CLOCKS_APART: Duration = Duration::from_secs(1);
 pub(super) struct Processor {
     pub(super) app: App,
     pub(super) task_timeout: Duration,
-    pub(super) running: Arc<Running>,
+    pub(super) running: Running,
     pub(super) store: StoreWatch,
     /// For ends that are stored together, where the store takes them so.
     pub(super) endings: Option<Endings>,
@@ -56,12 +58,25 @@ pub(super) struct Processor {
     pub(super) name: Arc<str>,
 }
 
-/// Where deliveries come from.
+/// Where deliveries come from, and by whom they are processed.
 pub(super) struct Source {
-    pub(super) queue: Arc<str>,
+    pub(super) processor: Arc<Processor>,
+    pub(super) place: Arc<Place>,
     pub(super) spec: QueueSpec,
     /// One permit per task that may run at once.
-    pub(super) slots: Arc<Semaphore>,
+    pub(super) slots: Semaphore,
+}
+
+impl Source {
+    pub(super) fn new(processor: Arc<Processor>, queue: &QueuePlan) -> Self {
+        let place = Place { app: processor.app.clone(), queue: queue.spec.name().into() };
+        let slots = Semaphore::new(queue.concurrency.min(Semaphore::MAX_PERMITS));
+        Source { processor, place: Arc::new(place), spec: queue.spec.clone(), slots }
+    }
+
+    pub(super) fn queue(&self) -> &str {
+        &self.place.queue
+    }
 }
 
 /// When a run began and ended.
@@ -98,32 +113,33 @@ impl From<Rest> for Next {
     }
 }
 
-impl Processor {
+impl Source {
     /// What a delivery comes to.
-    pub(super) fn receive(self: &Arc<Self>, source: &Arc<Source>, ready: Ready) -> Next {
+    pub(super) fn receive(self: &Arc<Self>, ready: Ready) -> Next {
         let Ready { delivery, footing, slot } = ready;
         let Delivery { content, redelivered, is_due, unsettled, .. } = delivery;
         let message = match content {
             Content::Task(message) => message,
-            Content::Foreign(foreign) => return self.refuse_foreign(source, foreign, unsettled),
+            Content::Foreign(foreign) => return self.refuse_foreign(foreign, unsettled),
         };
-        let def = self.app.task(&message.task).cloned();
+        let def = self.processor.app.task(&message.task).cloned();
         let message = prepared(message, is_due, def.as_deref());
-        let Some(seat) = self.running.enter(&message, unsettled) else {
+        let Some(seat) = Seat::take(self, &message, unsettled) else {
             tracing::debug!(task.id = %message.id, "came again while it runs here: settled together");
             return Next::Nothing;
         };
-        let (doubt, trace) = (Doubt::about(&message, redelivered), RunTrace::of(&message, &source.queue));
-        let (processor, source, standing) = (self.clone(), source.clone(), Standing::new(footing));
-        Arrival { processor, source, message, doubt, standing, seat, slot, trace }.admit(def)
+        let (doubt, span) = (Doubt::about(&message, redelivered), span_of(&message, self.queue()));
+        Arrival { message, doubt, standing: Standing::new(footing), seat, slot, span }.admit(def)
     }
 
-    fn refuse_foreign(self: &Arc<Self>, source: &Arc<Source>, foreign: Arc<Foreign>, unsettled: Unsettled) -> Next {
+    fn refuse_foreign(self: &Arc<Self>, foreign: Arc<Foreign>, unsettled: Unsettled) -> Next {
         let verdict = decide_refusal(Refusal::Undecodable(foreign.reason.clone()), None, UnixMillis::now());
-        let (subject, seat) = (Subject::Foreign(foreign), Seat::unnamed(unsettled));
-        Settling::not_run(self.clone(), source.clone(), subject, seat).carry_out(verdict, None).into()
+        let (subject, seat) = (Subject::Foreign(foreign), Seat::unnamed(self, unsettled));
+        Settling::not_run(subject, seat).carry_out(verdict, None).into()
     }
+}
 
+impl Processor {
     /// Notes a step. A note may be lost: the result is what counts.
     pub(super) async fn track(&self, message: &Message, step: Step) {
         let Some(results) = self.app.results() else { return };

@@ -20,10 +20,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
 };
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, Sleep, sleep_until},
-};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// So many deliveries are taken before the first of them begins. To look at all else between any two takes a twentieth of what the
@@ -34,7 +31,6 @@ pub(super) struct Receiver {
     consumer: Consumer,
     /// Where ends are stored together, and it may be woken late.
     taker: Option<Taker>,
-    processor: Arc<Processor>,
     source: Arc<Source>,
     /// There was nothing to take when it last looked.
     is_dry: bool,
@@ -47,26 +43,26 @@ pub(super) struct Receiver {
 
 impl Receiver {
     pub(super) fn new(consumer: Consumer, queue: &QueuePlan, processor: Arc<Processor>, runs: TaskTracker) -> Self {
-        let slots = Arc::new(Semaphore::new(queue.concurrency.min(Semaphore::MAX_PERMITS)));
-        let source = Arc::new(Source { queue: queue.spec.name().into(), spec: queue.spec.clone(), slots });
-        let beginnings = Beginnings::new(processor.clone(), source.clone(), runs);
-        let endings = processor.endings.as_ref().filter(|_| consumer.buffers());
+        let source = Arc::new(Source::new(processor, queue));
+        let beginnings = Beginnings::new(source.clone(), runs);
+        let endings = source.processor.endings.as_ref().filter(|_| consumer.buffers());
         let taker = endings.map(|endings| endings.lull().taker());
         let waiting = VecDeque::new();
-        Receiver { consumer, taker, processor, source, is_dry: false, line: None, waiting, beginnings }
+        Receiver { consumer, taker, source, is_dry: false, line: None, waiting, beginnings }
     }
 
     /// Until told to stop, or until the broker is closed. What has not started goes back.
     pub(super) async fn run(mut self, stop: CancellationToken) {
         let mut stopped = pin!(stop.cancelled());
         let mut overdue = pin!(sleep_until(Instant::now()));
+        let source = self.source.clone();
         loop {
             self.make_ready();
             tokio::select! {
                 biased;
                 () = &mut stopped => break,
                 // Where all slots are taken runs last, and this one probably does too.
-                Ok(slot) = self.source.slots.clone().acquire_owned(), if !self.waiting.is_empty() => self.spawn(slot),
+                slot = Slot::take(&source), if !self.waiting.is_empty() => self.spawn(slot),
                 has_more = poll_fn(|cx| self.poll_deliveries(cx)) => if !has_more { break },
                 () = &mut overdue, if !self.waiting.is_empty() => self.give_back_if_overdue(overdue.as_mut()),
             }
@@ -109,7 +105,7 @@ impl Receiver {
         if let Some(line) = &delivery.line
             && !self.line.as_ref().is_some_and(|known| known.is(line))
         {
-            line.watch(self.processor.alarms.watcher());
+            line.watch(self.source.processor.alarms.watcher());
             self.line = Some(line.clone());
         }
         self.waiting.push_back((delivery, footing));
@@ -117,20 +113,20 @@ impl Receiver {
 
     fn make_ready(&mut self) {
         while !self.waiting.is_empty()
-            && let Ok(slot) = self.source.slots.clone().try_acquire_owned()
+            && let Some(slot) = Slot::try_take(&self.source)
         {
             self.next(slot).into_iter().for_each(|ready| self.beginnings.add(ready));
         }
         self.beginnings.call();
     }
 
-    fn spawn(&mut self, slot: OwnedSemaphorePermit) {
+    fn spawn(&mut self, slot: Slot) {
         self.next(slot).into_iter().for_each(|ready| self.beginnings.spawn(ready));
     }
 
-    fn next(&mut self, slot: OwnedSemaphorePermit) -> Option<Ready> {
+    fn next(&mut self, slot: Slot) -> Option<Ready> {
         let (delivery, footing) = self.waiting.pop_front()?;
-        Some(Ready { delivery, footing, slot: Slot::new(slot) })
+        Some(Ready { delivery, footing, slot })
     }
 
     /// A delivery that waits behind long tasks here may find a free worker elsewhere, and the broker's consumer timeout
@@ -140,7 +136,7 @@ impl Receiver {
         let due = self.waiting.front().map_or(now, |(delivery, _)| delivery.received) + START_LIMIT;
         if due <= now {
             tracing::debug!(
-                queue = &*self.source.queue,
+                queue = self.source.queue(),
                 deliveries = self.waiting.len(),
                 "not started in time: given back"
             );

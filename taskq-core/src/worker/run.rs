@@ -2,19 +2,19 @@
 
 use super::{
     admit::Case,
+    alarms::Alarm,
     arrival::Arrival,
     execute::Body,
-    logging::{RunTrace, log},
-    process::{Next, Processor, Rest, RunSpan, Source},
+    logging::{around, log, within},
+    process::{Next, Processor, Rest, RunSpan},
     running::Seat,
     settle::{Settling, Subject},
     slot::Slot,
     standing::Standing,
-    watch::Watch,
 };
 use crate::{
-    clock::{Moment, after},
-    context::TaskContext,
+    clock::{Moment, Tick, after},
+    context::{Place, TaskContext},
     observer::Event,
     outcome::{Outcome, Verdict},
     panic,
@@ -22,13 +22,14 @@ use crate::{
     task::{Ack, TaskDef},
 };
 use std::{
+    mem,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 /// A run that may begin, or has begun.
 ///
@@ -39,131 +40,146 @@ pub(super) struct Run {
     standing: Standing,
     seat: Seat,
     slot: Slot,
-    of: Setting,
-    began: Option<Instant>,
-}
-
-/// What a run is of, and where it runs.
-struct Setting {
-    processor: Arc<Processor>,
-    source: Arc<Source>,
     def: Arc<TaskDef>,
-    trace: RunTrace,
+    alarm: Alarm,
+    began: Option<Tick>,
 }
 
 impl Run {
-    /// `slot` is that of a plain `fn`.
-    pub(super) fn new(arrival: Arrival, def: Arc<TaskDef>, slot: Option<OwnedSemaphorePermit>) -> Self {
-        let Arrival { processor, source, message, standing, seat, slot: room, trace, .. } = arrival;
-        let of = Setting { processor, source, def, trace };
-        let ctx = TaskContext::new(of.processor.app.clone(), message, of.source.queue.clone(), slot);
-        Run { of, standing, seat, slot: room, body: Body::new(ctx), began: None }
+    /// `blocking_slot` is that of a plain `fn`.
+    pub(super) fn new(arrival: Arrival, def: Arc<TaskDef>, blocking_slot: Option<OwnedSemaphorePermit>) -> Self {
+        let Arrival { message, standing, seat, slot, span, .. } = arrival;
+        let source = seat.source();
+        let ctx = TaskContext::new(source.place.clone(), message, span, blocking_slot);
+        let alarm = Alarm::of(&source.processor.alarms);
+        Run { body: Body::new(ctx), standing, seat, slot, def, alarm, began: None }
+    }
+
+    fn processor(&self) -> &Arc<Processor> {
+        &self.seat.source().processor
     }
 
     /// Begins it here and now, right after it was admitted. What does not end at that is to go on.
     pub(super) fn begin(mut self, cx: &mut Context<'_>) -> Next {
         self.note_beginning();
-        let Run { of: Setting { processor, def, trace, .. }, body, .. } = &mut self;
-        match trace.in_scope(|| body.poll(processor, def, cx)) {
+        match self.poll_body(cx) {
             Poll::Ready(outcome) => self.end(outcome).into(),
             Poll::Pending => Next::Run(self),
         }
     }
 
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+        self.body.poll(&self.seat.source().processor, &self.def, cx)
+    }
+
     /// Goes on until it is carried out, or begins, if nothing has happened meanwhile that speaks against it.
-    #[expect(clippy::manual_async_fn, reason = "an `async fn` would keep the run twice")]
-    pub(super) fn go_on(mut self) -> impl Future<Output = ()> + Send {
-        async move {
-            // Nothing else is at hand where something is awaited, which would be room that all runs take.
-            let may_begin = self.began.is_some() || self.is_beyond_question() || Box::pin(self.may_begin_late()).await;
-            let rest = if may_begin {
-                let outcome = self.wait().await;
-                self.end(outcome)
-            } else {
-                self.give_back()
-            };
-            if let Some(rest) = rest {
-                rest.await;
-            }
+    pub(super) fn go_on(self) -> GoingOn {
+        GoingOn::Run(self)
+    }
+
+    /// The run's outcome, unless it takes too long, the worker must end, or another one has the run.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+        // A run that is done has ended, whatever else happened at that moment.
+        if let Poll::Ready(outcome) = self.poll_body(cx) {
+            return Poll::Ready(outcome);
+        }
+        self.stopped(cx).map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// `None` while the run may go on. If it was stopped by the result store's panic, that is how it ended: it would run again at
+    /// once, and without end.
+    fn stopped(&mut self, cx: &mut Context<'_>) -> Option<Outcome> {
+        let Run { body, standing, seat, def, alarm, began, .. } = self;
+        let processor = &seat.source().processor;
+        let limit = processor.limit_of(def);
+        let end = after(began.map_or_else(Instant::now, Tick::instant), limit);
+        let watch = || standing.poll_lost(processor, body.message(), (alarm, end), cx).is_ready();
+        match within(body.span(), || panic::catch(watch)) {
+            _ if Instant::now() >= end => Some(Outcome::TimedOut(limit)),
+            Err(panic) => Some(Outcome::Panicked(panic)),
+            Ok(is_lost) => (is_lost || processor.interrupt.is_cancelled()).then_some(Outcome::Interrupted),
         }
     }
 
     /// Whether nothing has happened, since it was admitted, that speaks against it.
     fn is_beyond_question(&self) -> bool {
-        self.of.processor.sees_nothing_against(self.body.message(), &self.standing)
+        self.processor().sees_nothing_against(self.body.message(), &self.standing)
     }
 
-    /// Asks about one that has waited for its turn too long.
-    async fn may_begin_late(&mut self) -> bool {
-        let Run { of: Setting { processor, source, def, trace }, standing, slot, body, .. } = self;
-        let mut case = Case { processor, source, message: body.message(), config: &def.config, standing, slot };
-        case.may_begin().instrument(trace.span()).await
+    /// Asks about one that has waited for its turn too long, and begins it after that.
+    async fn begin_late(mut self) {
+        let Run { standing, seat, slot, body, def, .. } = &mut self;
+        let mut case = Case { source: seat.source(), message: body.message(), config: &def.config, standing, slot };
+        let span = body.span().cloned().unwrap_or_else(Span::none);
+        let may_begin = case.may_begin().instrument(span).await;
+        if may_begin {
+            self.note_beginning();
+            return self.go_on().await;
+        }
+        if let Some(rest) = self.give_back() {
+            rest.await;
+        }
     }
 
-    fn wait(&mut self) -> Waiting<'_> {
-        let began = self.began.unwrap_or_else(|| self.note_beginning());
-        let Run { of, standing, body, .. } = self;
-        Waiting { of, body, began, watch: Watch::over(standing, &of.processor.alarms) }
-    }
-
-    fn note_beginning(&mut self) -> Instant {
-        let Setting { processor, source, def, trace } = &self.of;
-        if def.config.ack == Ack::OnReceive {
+    fn note_beginning(&mut self) {
+        if self.def.config.ack == Ack::OnReceive {
             self.seat.ack_first();
         }
-        trace.in_scope(|| {
+        let Place { app, queue } = &*self.seat.source().place;
+        within(self.body.span(), || {
             tracing::debug!("task started");
-            if processor.app.is_observed() {
-                processor.app.observe(&Event::Started { message: self.body.message(), queue: &source.queue });
+            if app.is_observed() {
+                app.observe(&Event::Started { message: self.body.message(), queue });
             }
         });
-        *self.began.insert(Instant::now())
+        self.began = Some(Tick::now());
     }
 
     fn end(mut self, outcome: Outcome) -> Rest {
-        let trace = std::mem::take(&mut self.of.trace);
-        let rest = trace.in_scope(|| {
+        let span = self.body.span().cloned();
+        let rest = within(span.as_ref(), || {
             let outcome = self.body.end(outcome);
             let now = Moment::now();
-            let took = self.began.map_or(Duration::ZERO, |began| now.instant.saturating_duration_since(began));
+            let took =
+                self.began.map_or(Duration::ZERO, |began| now.instant.saturating_duration_since(began.instant()));
             let verdict = self.decide(&outcome);
             log(&outcome, &verdict, took);
-            if self.of.processor.app.is_observed() {
-                let (message, queue) = (&**self.body.message(), &*self.of.source.queue);
-                let event = Event::Finished { message, queue, outcome: &outcome, verdict: &verdict, took };
-                self.of.processor.app.observe(&event);
+            let Place { app, queue } = &*self.seat.source().place;
+            if app.is_observed() {
+                let message = self.body.message();
+                app.observe(&Event::Finished { message, queue, outcome: &outcome, verdict: &verdict, took });
             }
             self.settle(verdict, RunSpan { began: now.wall.before(took), ended: now.wall })
         });
-        trace.around(rest)
+        around(span, rest)
     }
 
     /// For one that may not begin any more.
-    fn give_back(mut self) -> Rest {
-        let trace = std::mem::take(&mut self.of.trace);
-        let rest = trace.in_scope(|| self.settle(Verdict::GiveBack, RunSpan::none()));
-        trace.around(rest)
+    fn give_back(self) -> Rest {
+        let span = self.body.span().cloned();
+        let rest = within(span.as_ref(), || self.settle(Verdict::GiveBack, RunSpan::none()));
+        around(span, rest)
     }
 
     /// Errors that are shown are code of the user too. A panic that came as far as here would run the task again at once, and
     /// without end.
     fn decide(&self, outcome: &Outcome) -> Verdict {
-        let decide = |outcome: &Outcome| decide(outcome, self.body.message(), &self.of.def.config, fastrand::f64());
+        let decide = |outcome: &Outcome| decide(outcome, self.body.message(), &self.def.config, fastrand::f64());
         panic::catch(|| decide(outcome)).unwrap_or_else(|panic| decide(&Outcome::Panicked(panic)))
     }
 
     fn settle(mut self, verdict: Verdict, span: RunSpan) -> Rest {
         self.slot.release();
-        let Run { of: Setting { processor, source, def, .. }, mut standing, seat, body, .. } = self;
+        let Run { mut standing, seat, body, def, .. } = self;
         let message = body.message().clone();
         drop(body);
-        let settling = Settling::new(processor, source, Subject::Task(message.clone(), Some(def)), seat, span);
+        let settling = Settling::new(Subject::Task(message.clone(), Some(def)), seat, span);
         if verdict == Verdict::GiveBack || standing.is_safe() {
             return settling.carry_out(verdict, Some(standing));
         }
         Some(Box::pin(async move {
             // An outcome that comes late must not overwrite what another worker makes of the same run.
-            let is_ours = standing.holds(&settling.processor, &message).await;
+            let is_ours = standing.holds(settling.processor(), &message).await;
             let verdict = if is_ours { verdict } else { Verdict::GiveBack };
             if let Some(rest) = settling.carry_out(verdict, Some(standing)) {
                 rest.await;
@@ -172,41 +188,31 @@ impl Run {
     }
 }
 
-/// A run that has not ended at once, and what watches over it.
-struct Waiting<'a> {
-    of: &'a Setting,
-    body: &'a mut Body,
-    began: Instant,
-    watch: Watch<'a>,
+/// A run until it is carried out. (A future by hand: an `async` one would keep places within the run beside it.)
+pub(super) enum GoingOn {
+    Run(Run),
+    /// What is left to do about it.
+    Rest(Rest),
 }
 
-impl Waiting<'_> {
-    /// `None` while the run may go on. If it was stopped by the result store's panic, that is how it ended: it would run again at
-    /// once, and without end.
-    fn stopped(&mut self, cx: &mut Context<'_>) -> Option<Outcome> {
-        let Waiting { of: Setting { processor, def, .. }, body, began, watch } = self;
-        let limit = processor.limit_of(def);
-        let end = after(*began, limit);
-        let watched = panic::catch(|| watch.poll_lost(processor, body.message(), end, cx).is_ready());
-        match watched {
-            _ if Instant::now() >= end => Some(Outcome::TimedOut(limit)),
-            Err(panic) => Some(Outcome::Panicked(panic)),
-            Ok(is_lost) => (is_lost || processor.interrupt.is_cancelled()).then_some(Outcome::Interrupted),
+impl Future for GoingOn {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if let GoingOn::Run(run) = &mut *self {
+            let may_go_on = run.began.is_some() || run.is_beyond_question();
+            let outcome = if may_go_on { Some(ready!(run.poll(cx))) } else { None };
+            if let GoingOn::Run(run) = mem::replace(&mut *self, GoingOn::Rest(None)) {
+                *self = GoingOn::Rest(match outcome {
+                    Some(outcome) => run.end(outcome),
+                    None => Some(Box::pin(run.begin_late())),
+                });
+            }
         }
-    }
-}
-
-/// The run's outcome, unless it takes too long, the worker must end, or another one has the run.
-impl Future for Waiting<'_> {
-    type Output = Outcome;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
-        let Setting { processor, def, trace, .. } = self.of;
-        trace.in_scope(|| match self.body.poll(processor, def, cx) {
-            // A run that is done has ended, whatever else happened at that moment.
-            Poll::Ready(outcome) => Poll::Ready(outcome),
-            Poll::Pending => self.stopped(cx).map_or(Poll::Pending, Poll::Ready),
-        })
+        match &mut *self {
+            GoingOn::Rest(Some(rest)) => rest.as_mut().poll(cx),
+            GoingOn::Rest(None) | GoingOn::Run(_) => Poll::Ready(()),
+        }
     }
 }
 
@@ -214,13 +220,9 @@ impl Future for Waiting<'_> {
 mod tests {
     use super::*;
 
-    fn size_of_given<R, F>(_: fn(R) -> F) -> usize {
-        size_of::<F>()
-    }
-
     #[test]
-    fn a_run_that_waits_and_what_a_runtime_keeps_of_it_fit_384_bytes() {
+    fn a_run_that_waits_and_what_a_runtime_keeps_of_it_fit_256_bytes() {
         // tokio 1.54: 104 bytes of its own, all of it rounded up to 128; 8 more are the tracker's.
-        assert!(size_of_given(Run::go_on) + 8 + 104 <= 384, "{} bytes", size_of_given(Run::go_on));
+        assert!(size_of::<GoingOn>() + 8 + 104 <= 256, "{} bytes", size_of::<GoingOn>());
     }
 }

@@ -1,5 +1,6 @@
 //! What runs in this worker at present, so that a message of a run that comes again joins it instead of starting another.
 
+use super::process::Source;
 use crate::{
     delivery::{Settle, Settlement, Unsettled},
     message::Message,
@@ -7,6 +8,7 @@ use crate::{
 use foldhash::{HashMap, HashSet};
 use std::{
     hash::{Hash, Hasher},
+    mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -47,19 +49,6 @@ impl Hash for OfRun {
 }
 
 impl Running {
-    /// Enters a run, or, if it runs here already, hands the duty to settle over to that run and gives `None`: after a
-    /// lost connection the broker sends the message again while it is still running.
-    pub(super) fn enter(self: &Arc<Self>, message: &Arc<Message>, unsettled: Unsettled) -> Option<Seat> {
-        let run = OfRun(message.clone());
-        let mut runs = self.runs();
-        if !runs.entered.insert(run.clone()) {
-            runs.joined.entry(run).or_default().push(unsettled);
-            return None;
-        }
-        drop(runs);
-        Some(Seat { place: Place::Entered(self.clone(), run), own: unsettled })
-    }
-
     fn runs(&self) -> MutexGuard<'_, Runs> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -67,6 +56,7 @@ impl Running {
 
 /// The duty to settle all deliveries of one run. Dropping it gives them back.
 pub(super) struct Seat {
+    source: Arc<Source>,
     place: Place,
     /// That which the run began with.
     own: Unsettled,
@@ -74,15 +64,35 @@ pub(super) struct Seat {
 
 enum Place {
     /// Those that join are kept where it is entered.
-    Entered(Arc<Running>, OfRun),
+    Entered(OfRun),
     /// Nothing joins any more; these had joined before.
-    Aside(Vec<Unsettled>),
+    #[expect(clippy::box_collection, reason = "each run has room for this, and hardly any comes to it")]
+    Aside(Box<Vec<Unsettled>>),
+    Left,
 }
 
 impl Seat {
+    /// Enters a run, or, if it runs here already, hands the duty to settle over to that run and gives `None`: after a
+    /// lost connection the broker sends the message again while it is still running.
+    pub(super) fn take(source: &Arc<Source>, message: &Arc<Message>, unsettled: Unsettled) -> Option<Self> {
+        let run = OfRun(message.clone());
+        let mut runs = source.processor.running.runs();
+        if !runs.entered.insert(run.clone()) {
+            runs.joined.entry(run).or_default().push(unsettled);
+            return None;
+        }
+        drop(runs);
+        Some(Seat { source: source.clone(), place: Place::Entered(run), own: unsettled })
+    }
+
     /// For a message that names no run.
-    pub(super) fn unnamed(unsettled: Unsettled) -> Self {
-        Seat { place: Place::Aside(Vec::new()), own: unsettled }
+    pub(super) fn unnamed(source: &Arc<Source>, unsettled: Unsettled) -> Self {
+        Seat { source: source.clone(), place: Place::Left, own: unsettled }
+    }
+
+    /// Where the run's message came from.
+    pub(super) fn source(&self) -> &Arc<Source> {
+        &self.source
     }
 
     /// Acknowledges the delivery that the run began with; what joins it meanwhile is settled with its end.
@@ -92,9 +102,15 @@ impl Seat {
 
     /// From now on nothing joins: what comes is a run of its own.
     pub(super) fn step_aside(&mut self) {
-        if let Place::Entered(running, run) = &self.place {
-            let joined = running.runs().leave(run);
-            self.place = Place::Aside(joined);
+        self.place = Place::Aside(Box::new(self.leave()));
+    }
+
+    /// Gives what has joined.
+    fn leave(&mut self) -> Vec<Unsettled> {
+        match mem::replace(&mut self.place, Place::Left) {
+            Place::Entered(run) => self.source.processor.running.runs().leave(&run),
+            Place::Aside(joined) => *joined,
+            Place::Left => Vec::new(),
         }
     }
 
@@ -104,11 +120,7 @@ impl Seat {
     }
 
     pub(super) fn settle(mut self, settlement: Settlement) {
-        self.step_aside();
-        let joined = match &mut self.place {
-            Place::Entered(..) => Vec::new(),
-            Place::Aside(joined) => std::mem::take(joined),
-        };
+        let joined = self.leave();
         self.own.tell(settlement);
         joined.into_iter().for_each(|mut unsettled| unsettled.tell(settlement));
     }
@@ -116,6 +128,6 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.step_aside();
+        drop(self.leave());
     }
 }

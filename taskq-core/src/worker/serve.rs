@@ -8,6 +8,7 @@ use super::{
     plan::{QueuePlan, WorkerPlan},
     process::Processor,
     receive,
+    running::Running,
     store::StoreWatch,
 };
 use crate::{
@@ -67,7 +68,7 @@ impl Worker {
             app: self.app.clone(),
             endings: results.map(|results| Endings::new(results.clone(), runs.clone(), Flow::new(least))),
             task_timeout: self.task_timeout,
-            running: Arc::default(),
+            running: Running::default(),
             store: StoreWatch::default(),
             suspects: Arc::new(Semaphore::new(1)),
             quarantine: Arc::default(),

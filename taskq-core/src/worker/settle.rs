@@ -59,27 +59,27 @@ impl Subject {
 
 /// One delivery on its way to its settlement.
 pub(super) struct Settling {
-    pub(super) processor: Arc<Processor>,
-    pub(super) source: Arc<Source>,
     pub(super) subject: Subject,
     pub(super) seat: Seat,
     pub(super) run: RunSpan,
 }
 
 impl Settling {
-    pub(super) fn new(
-        processor: Arc<Processor>,
-        source: Arc<Source>,
-        subject: Subject,
-        seat: Seat,
-        run: RunSpan,
-    ) -> Self {
-        Settling { processor, source, subject, seat, run }
+    pub(super) fn new(subject: Subject, seat: Seat, run: RunSpan) -> Self {
+        Settling { subject, seat, run }
     }
 
     /// For what does not run.
-    pub(super) fn not_run(processor: Arc<Processor>, source: Arc<Source>, subject: Subject, seat: Seat) -> Self {
-        Settling::new(processor, source, subject, seat, RunSpan::none())
+    pub(super) fn not_run(subject: Subject, seat: Seat) -> Self {
+        Settling::new(subject, seat, RunSpan::none())
+    }
+
+    pub(super) fn source(&self) -> &Arc<Source> {
+        self.seat.source()
+    }
+
+    pub(super) fn processor(&self) -> &Arc<Processor> {
+        &self.source().processor
     }
 
     /// `standing` is that of a run that took place. What nearly all runs come to is done, or handed over, when this returns.
@@ -97,7 +97,7 @@ impl Settling {
             self.tell(Settlement::Ack);
             return None;
         }
-        if is_plain && !self.processor.store.is_away() && self.processor.endings.is_some() {
+        if is_plain && !self.processor().store.is_away() && self.processor().endings.is_some() {
             self.hand_over(verdict, standing);
             return None;
         }
@@ -118,7 +118,7 @@ impl Settling {
         let (Verdict::Finish(end), Some(footing)) = (verdict, standing.map(Standing::into_footing)) else { return };
         let Some(id) = self.subject.id().cloned() else { return };
         let keep = (id, self.record(end), self.result_ttl());
-        let processor = self.processor.clone();
+        let processor = self.processor().clone();
         if let Some(endings) = &processor.endings {
             endings.hand_over(self, footing, keep);
         }
@@ -168,7 +168,7 @@ impl Settling {
             (Some(standing), Some(message)) => tokio::select! {
                 biased;
                 carried_out = carrying_out => carried_out,
-                () = standing.lost(&self.processor, message) => Err(NotDurable),
+                () = standing.lost(self.processor(), message) => Err(NotDurable),
             },
             _ => carrying_out.await,
         };
@@ -177,12 +177,12 @@ impl Settling {
 
     pub(super) fn result_ttl(&self) -> Duration {
         let config = self.subject.def().map(|def| &def.config);
-        config.and_then(|config| config.result_ttl).unwrap_or(self.processor.app.result_ttl())
+        config.and_then(|config| config.result_ttl).unwrap_or(self.processor().app.result_ttl())
     }
 
     pub(super) fn record(&self, end: End) -> ResultRecord {
         let RunSpan { began, ended } = self.run;
-        let mut record = ResultRecord::by(self.processor.name.clone(), end, began, ended);
+        let mut record = ResultRecord::by(self.processor().name.clone(), end, began, ended);
         if let Some(message) = self.subject.message() {
             record.task = self.subject.def().map_or_else(|| message.task.clone(), |def| def.name.into());
             record.round = message.round;
@@ -199,14 +199,15 @@ impl Settling {
     /// Whether the end is recorded at all.
     pub(super) fn is_stored(&self) -> bool {
         let wants = self.subject.def().is_none_or(|def| def.config.store_result);
-        wants && self.processor.app.results().is_some() && self.subject.id().is_some()
+        wants && self.processor().app.results().is_some() && self.subject.id().is_some()
     }
 
     pub(super) fn tell(self, settlement: Settlement) {
+        let observed = self.processor().app.is_observed().then(|| self.source().place.clone());
         self.seat.settle(settlement);
-        if self.processor.app.is_observed() {
+        if let Some(place) = observed {
             let message = self.subject.message().map(|message| &**message);
-            self.processor.app.observe(&Event::Settled { message, queue: &self.source.queue, settlement });
+            place.app.observe(&Event::Settled { message, queue: &place.queue, settlement });
         }
     }
 }

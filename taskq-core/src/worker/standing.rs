@@ -4,9 +4,10 @@
 //! claim it; a delivery that may have run before claims it before it begins. A run that goes on leaves a mark, by which a
 //! copy of its message, sent after a lost confirm, learns of it.
 
-use super::{patience::Patience, process::Processor, pulse, quarantine::Quarantined};
+use super::{patience::Patience, process::Processor, pulse, quarantine::Quarantined, watch::Stage};
 use crate::{
     claims::{Bid, Claim, ClaimAnswer, Mark, RunId},
+    clock::Tick,
     defaults::{START_LIMIT, TRUST},
     delivery::Line,
     error::ResultError,
@@ -21,18 +22,18 @@ use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 pub(super) struct Footing {
     line: Option<Line>,
     standstills: u64,
-    since: Instant,
+    since: Tick,
 }
 
 impl Footing {
     /// That of a delivery which has come just now, and which the broker has sent after that instant.
     pub(super) fn new(line: Option<Line>, since: Instant) -> Self {
-        Footing { line, standstills: pulse::standstills(), since }
+        Footing { line, standstills: pulse::standstills(), since: since.into() }
     }
 
     /// Until when no copy of the message can be running: whoever has one waits for longer before it begins.
     pub(super) fn trusted_until(&self) -> Instant {
-        self.since + TRUST
+        self.since.instant() + TRUST
     }
 
     /// Whether no copy of the message can be running, while the broker counts on this process.
@@ -77,6 +78,7 @@ struct Dealings {
     /// Of a run that needs no claim. All that go on for long have one, and few anything else.
     mark: Option<Mark>,
     question: Option<Box<Question>>,
+    stage: Stage,
 }
 
 /// What was asked about the right to run, and was answered.
@@ -108,6 +110,19 @@ impl Standing {
         dealings.question.get_or_insert_with(|| Box::new(Question::about(processor, message)))
     }
 
+    pub(super) fn stage(&self) -> &Stage {
+        self.dealings.as_ref().map_or(&Stage::Trusted, |dealings| &dealings.stage)
+    }
+
+    /// `None` for the first one.
+    pub(super) fn stage_mut(&mut self) -> Option<&mut Stage> {
+        self.dealings.as_mut().map(|dealings| &mut dealings.stage)
+    }
+
+    pub(super) fn enter(&mut self, stage: Stage) {
+        self.dealings.get_or_insert_default().stage = stage;
+    }
+
     fn asked(&self) -> Option<&Question> {
         self.dealings.as_ref()?.question.as_deref()
     }
@@ -120,6 +135,13 @@ impl Standing {
         &mut self.question(processor, message).bid
     }
 
+    /// For a run that has begun: there is nothing to be said about running it alone.
+    pub(super) fn late_bid(&mut self, processor: &Processor, message: &Message) -> &Bid {
+        let bid = self.bid(processor, message);
+        (bid.look, bid.alone) = (false, true);
+        bid
+    }
+
     /// It runs as a suspect does, with no other one beside it.
     pub(super) fn run_alone(&mut self, alone: Option<Alone>, processor: &Processor, message: &Message) {
         let question = self.question(processor, message);
@@ -129,7 +151,7 @@ impl Standing {
 
     /// By then a delivery must have started.
     pub(super) fn by(&self) -> Instant {
-        self.footing.since + START_LIMIT
+        self.footing.since.instant() + START_LIMIT
     }
 
     /// Asks the result store for the right to run; `None` if it keeps no claims, or if there is no store.
@@ -143,7 +165,7 @@ impl Standing {
     }
 
     /// Says that the run begins, if it is a suspect's.
-    pub(super) async fn begin(&self, claim: &Claim) -> Result<bool, ResultError> {
+    pub(super) async fn begin(&mut self, claim: &Claim) -> Result<bool, ResultError> {
         if self.is_alone() { claim.begin().await } else { Ok(true) }
     }
 
@@ -175,8 +197,11 @@ impl Standing {
 
     /// Whether the store knows nothing of this run.
     pub(super) fn is_plain(&self) -> bool {
-        let is_marked = self.dealings.as_ref().is_some_and(|dealings| dealings.mark.is_some());
-        !(is_marked || self.is_claimed() || self.is_alone())
+        !(self.is_marked() || self.is_claimed() || self.is_alone())
+    }
+
+    pub(super) fn is_marked(&self) -> bool {
+        self.dealings.as_ref().is_some_and(|dealings| dealings.mark.is_some())
     }
 
     pub(super) fn into_footing(self) -> Footing {
@@ -203,12 +228,15 @@ impl Standing {
         processor: &Processor,
         message: &Message,
     ) -> Result<(), Box<ResultError>> {
-        let Some(results) = processor.app.results() else { return Ok(()) };
-        let dealings = self.dealings.get_or_insert_default();
-        if dealings.mark.is_none() {
-            dealings.mark = results.mark(&message.id).await?;
+        if !self.is_marked() {
+            let mark = mark(processor, message).await?;
+            self.keep(mark);
         }
         Ok(())
+    }
+
+    pub(super) fn keep(&mut self, mark: Option<Mark>) {
+        self.dealings.get_or_insert_default().mark = mark;
     }
 
     /// Whether what was decided may be carried out here without asking.
@@ -240,30 +268,14 @@ impl Standing {
 
     /// Claims a run that has begun. `false` if another worker has it.
     pub(super) async fn claim_now(&mut self, processor: &Processor, message: &Message) -> bool {
-        let bid = self.bid(processor, message);
-        bid.look = false;
-        // It has begun: there is nothing to be said about running it alone.
-        bid.alone = true;
-        let mut patience = Patience::new(&processor.interrupt);
-        loop {
-            match self.ask(processor, message).await {
-                Ok(Some(ClaimAnswer::Run(claim))) => {
-                    self.hold(claim, processor, message);
-                    return true;
-                }
-                Ok(None) => return true,
-                Ok(Some(answer)) => {
-                    tracing::warn!(?answer, "the run is another worker's by now; its outcome is not used");
-                    return false;
-                }
-                Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "the run cannot be claimed yet");
-                    if !patience.pause().await {
-                        return false;
-                    }
-                }
-            }
+        // Whoever watched over it may have asked, and does not hear the answer any more.
+        self.enter(Stage::Trusted);
+        match claim_begun(processor, self.late_bid(processor, message)).await {
+            Ok(Some(claim)) => self.hold(claim, processor, message),
+            Ok(None) => {}
+            Err(Taken) => return false,
         }
+        true
     }
 
     /// Its run is over: other suspects may go on.
@@ -291,6 +303,39 @@ impl Standing {
         let Some(claim) = self.asked_mut().and_then(|asked| asked.claim.take()) else { return };
         if let Err(error) = claim.give_back().await {
             tracing::debug!(error = &error as &dyn std::error::Error, "the claim was not given back; its lease ends");
+        }
+    }
+}
+
+/// What the result store keeps while a run goes on, if it keeps such.
+pub(super) async fn mark(processor: &Processor, message: &Message) -> Result<Option<Mark>, Box<ResultError>> {
+    match processor.app.results() {
+        Some(results) => Ok(results.mark(&message.id).await?),
+        None => Ok(None),
+    }
+}
+
+/// Another worker has the run, or this one has to end before it knows.
+pub(super) struct Taken;
+
+/// Claims a run that has begun, if the store keeps claims. Waits while it cannot be asked.
+pub(super) async fn claim_begun(processor: &Processor, bid: &Bid) -> Result<Option<Claim>, Taken> {
+    let Some(results) = processor.app.results() else { return Ok(None) };
+    let mut patience = Patience::new(&processor.interrupt);
+    loop {
+        match results.claim(bid).await {
+            Ok(Some(ClaimAnswer::Run(claim))) => return Ok(Some(claim)),
+            Ok(None) => return Ok(None),
+            Ok(Some(answer)) => {
+                tracing::warn!(?answer, "the run is another worker's by now; its outcome is not used");
+                return Err(Taken);
+            }
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the run cannot be claimed yet");
+                if !patience.pause().await {
+                    return Err(Taken);
+                }
+            }
         }
     }
 }
