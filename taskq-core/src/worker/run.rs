@@ -41,7 +41,8 @@ pub(super) struct Run {
     seat: Seat,
     slot: Slot,
     def: Arc<TaskDef>,
-    alarm: Alarm,
+    /// Of one that has waited.
+    alarm: Option<Alarm>,
     began: Option<Tick>,
 }
 
@@ -49,10 +50,8 @@ impl Run {
     /// `blocking_slot` is that of a plain `fn`.
     pub(super) fn new(arrival: Arrival, def: Arc<TaskDef>, blocking_slot: Option<OwnedSemaphorePermit>) -> Self {
         let Arrival { message, standing, seat, slot, span, .. } = arrival;
-        let source = seat.source();
-        let ctx = TaskContext::new(source.place.clone(), message, span, blocking_slot);
-        let alarm = Alarm::of(&source.processor.alarms);
-        Run { body: Body::new(ctx), standing, seat, slot, def, alarm, began: None }
+        let ctx = TaskContext::new(seat.source().place.clone(), message, span, blocking_slot);
+        Run { body: Body::new(ctx), standing, seat, slot, def, alarm: None, began: None }
     }
 
     fn processor(&self) -> &Arc<Processor> {
@@ -93,6 +92,7 @@ impl Run {
         let processor = &seat.source().processor;
         let limit = processor.limit_of(def);
         let end = after(began.map_or_else(Instant::now, Tick::instant), limit);
+        let alarm = alarm.get_or_insert_with(|| Alarm::of(&processor.alarms));
         let watch = || standing.poll_lost(processor, body.message(), (alarm, end), cx).is_ready();
         match within(body.span(), || panic::catch(watch)) {
             _ if Instant::now() >= end => Some(Outcome::TimedOut(limit)),

@@ -40,7 +40,8 @@ pub(super) async fn confirming(connection: &Connection) -> Result<Channel> {
 
 pub(super) async fn consume(channel: &Channel, queue: &str, prefetch: u16) -> Result<Consumer> {
     channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
-    let (tag, options) = (ShortString::default(), BasicConsumeOptions::default());
+    // As taskq has it: every delivery carries it.
+    let (tag, options) = (ShortString::from("taskq"), BasicConsumeOptions::default());
     Ok(channel.basic_consume(queue.into(), tag, options, FieldTable::default()).await?)
 }
 
