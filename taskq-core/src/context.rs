@@ -16,7 +16,6 @@ use std::{
     },
 };
 use tokio::sync::OwnedSemaphorePermit;
-use tracing::Span;
 
 /// One run of a task, seen from inside: its id, its attempt, its labels, the app. Cheap to clone.
 ///
@@ -33,8 +32,6 @@ pub struct TaskContext(Arc<Inner>);
 struct Inner {
     place: Arc<Place>,
     message: Arc<Message>,
-    /// The run's own, if anybody listens.
-    span: Option<Box<Span>>,
     cancelled: AtomicBool,
     /// Of a plain `fn`, until it has begun.
     blocking_slot: Option<Box<Mutex<Option<OwnedSemaphorePermit>>>>,
@@ -47,21 +44,16 @@ pub(crate) struct Place {
 }
 
 impl TaskContext {
-    pub(crate) fn new(
-        place: Arc<Place>,
-        message: Arc<Message>,
-        span: Option<Box<Span>>,
-        blocking_slot: Option<OwnedSemaphorePermit>,
-    ) -> Self {
+    pub(crate) fn new(place: Arc<Place>, message: Arc<Message>, blocking_slot: Option<OwnedSemaphorePermit>) -> Self {
         let blocking_slot = blocking_slot.map(|slot| Box::new(Mutex::new(Some(slot))));
         let cancelled = AtomicBool::new(false);
-        TaskContext(Arc::new(Inner { place, message, span, cancelled, blocking_slot }))
+        TaskContext(Arc::new(Inner { place, message, cancelled, blocking_slot }))
     }
 
     /// Outside any worker.
     pub(crate) fn outside(app: &App, message: Message) -> Self {
         let place = Place { app: app.clone(), queue: "".into() };
-        TaskContext::new(Arc::new(place), Arc::new(message), None, None)
+        TaskContext::new(Arc::new(place), Arc::new(message), None)
     }
 
     /// The context of a first attempt outside any worker, for calling a task's function in a unit test: with a new id,
@@ -324,11 +316,6 @@ impl TaskContext {
 
     pub(crate) fn message_arc(&self) -> &Arc<Message> {
         &self.0.message
-    }
-
-    /// The run's span, if anybody listens.
-    pub(crate) fn span(&self) -> Option<&Span> {
-        self.0.span.as_deref()
     }
 
     pub(crate) fn cancel(&self) {

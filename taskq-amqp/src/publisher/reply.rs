@@ -141,11 +141,11 @@ impl Future for Waiting<'_> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        let is_told = matches!(mem::replace(&mut *self.reply.told(), Told::Over), Told::Over);
+        *self.reply.told() = Told::Over;
         // The reply may live on for long where the message was.
         drop(self.reply.caller.take());
         // It may have been called, and does not look any more.
-        if !is_told && !self.lane.wakes().is_empty() {
+        if !self.lane.wakes().is_empty() {
             self.lane.wakes().call_keeper();
         }
     }

@@ -132,29 +132,24 @@ impl Watcher for Clock {
     }
 }
 
-/// One run's alarm. It is set while the run waits, and ends when it is dropped.
-pub(super) struct Alarm {
-    clock: Arc<Clock>,
-    set: Option<Turn>,
-}
+/// One run's alarm. Whoever has it ends it.
+#[derive(Default)]
+pub(super) struct Alarm(Option<Turn>);
 
 impl Alarm {
-    pub(super) fn of(alarms: &Alarms) -> Self {
-        Alarm { clock: alarms.clock.clone(), set: None }
-    }
-
     /// Wakes `waker` at that time, and whenever all are woken, instead of what was set before.
-    pub(super) fn set(&mut self, at: Instant, waker: &Waker) {
-        let at = self.clock.millis(at);
-        let mut state = self.clock.state();
-        if let Some(turn) = self.set
+    pub(super) fn set(&mut self, alarms: &Alarms, at: Instant, waker: &Waker) {
+        let clock = &alarms.clock;
+        let at = clock.millis(at);
+        let mut state = clock.state();
+        if let Some(turn) = self.0
             && turn.at() == at
             && let Some(set) = state.set.get_mut(&turn)
         {
             return set.clone_from(waker);
         }
-        let replaced = self.set.and_then(|turn| state.set.remove(&turn));
-        self.set = Some(state.insert(at, waker.clone()));
+        let replaced = self.0.and_then(|turn| state.set.remove(&turn));
+        self.0 = Some(state.insert(at, waker.clone()));
         let is_first = state.looks.is_none_or(|looks| at < looks);
         if is_first {
             state.looks = Some(at);
@@ -162,8 +157,13 @@ impl Alarm {
         drop(state);
         drop(replaced);
         if is_first {
-            self.clock.sooner.notify_one();
+            clock.sooner.notify_one();
         }
+    }
+
+    pub(super) fn end(&mut self, alarms: &Alarms) {
+        let removed = self.0.take().and_then(|turn| alarms.clock.state().set.remove(&turn));
+        drop(removed);
     }
 }
 
@@ -178,13 +178,6 @@ impl State {
                 return turn;
             }
         }
-    }
-}
-
-impl Drop for Alarm {
-    fn drop(&mut self) {
-        let removed = self.set.and_then(|turn| self.clock.state().set.remove(&turn));
-        drop(removed);
     }
 }
 
@@ -203,15 +196,16 @@ mod tests {
     fn woken(alarms: &Arc<Alarms>, after: Duration) -> JoinHandle<Duration> {
         let alarms = alarms.clone();
         tokio::spawn(async move {
-            let (began, mut alarm, mut is_set) = (Instant::now(), Alarm::of(&alarms), false);
+            let (began, mut alarm, mut is_set) = (Instant::now(), Alarm::default(), false);
             poll_fn(|cx| {
                 if std::mem::replace(&mut is_set, true) {
                     return Ready(());
                 }
-                alarm.set(began + after, cx.waker());
+                alarm.set(&alarms, began + after, cx.waker());
                 Pending
             })
             .await;
+            alarm.end(&alarms);
             began.elapsed()
         })
     }
@@ -243,19 +237,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_that_is_set_again_rings_at_the_new_time_only() {
         let alarms = Alarms::new(CancellationToken::new());
-        let (began, mut alarm, mut polls) = (Instant::now(), Alarm::of(&alarms), 0);
+        let (began, mut alarm, mut polls) = (Instant::now(), Alarm::default(), 0);
         poll_fn(|cx| {
             polls += 1;
-            alarm.set(began + AT * 3, cx.waker());
+            alarm.set(&alarms, began + AT * 3, cx.waker());
             if polls == 1 {
-                alarm.set(began + AT, cx.waker());
-                alarm.set(began + AT * 2, cx.waker());
+                alarm.set(&alarms, began + AT, cx.waker());
+                alarm.set(&alarms, began + AT * 2, cx.waker());
             }
             if polls == 2 { Ready(()) } else { Pending }
         })
         .await;
         assert_eq!((began.elapsed(), set(&alarms)), (AT * 2, 1));
-        drop(alarm);
+        alarm.end(&alarms);
         assert_eq!(set(&alarms), 0);
     }
 

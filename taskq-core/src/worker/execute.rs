@@ -1,6 +1,6 @@
 //! What a run consists of: the onion of middleware with the handler at its core, polled within its task and its panic guard.
 
-use super::{logging::within, process::Processor};
+use super::process::Processor;
 use crate::{
     BoxFuture,
     app::Current,
@@ -23,7 +23,6 @@ use std::{
     time::Duration,
 };
 use tokio::{task::unconstrained, time::sleep};
-use tracing::Span;
 
 /// One run's body. It is made, polled and dropped as the task that it belongs to, since all of that is code of the user.
 pub(super) struct Body {
@@ -41,11 +40,6 @@ impl Body {
         self.ctx.message_arc()
     }
 
-    /// The run's span, if anybody listens.
-    pub(super) fn span(&self) -> Option<&Span> {
-        self.ctx.span()
-    }
-
     /// How it ended, panics included. Not to be polled again then.
     pub(super) fn poll(
         &mut self,
@@ -55,8 +49,7 @@ impl Body {
     ) -> Poll<Outcome> {
         let Body { ctx, handler } = self;
         let poll = || handler.get_or_insert_with(|| processor.handler(def, ctx)).as_mut().poll_in(ctx, cx);
-        within(ctx.span(), || panic::catch(|| Current::within_task(ctx, poll)))
-            .unwrap_or_else(|panic| Poll::Ready(Outcome::Panicked(panic)))
+        panic::catch(|| Current::within_task(ctx, poll)).unwrap_or_else(|panic| Poll::Ready(Outcome::Panicked(panic)))
     }
 
     /// Takes what is left of it away, and tells the task, if it was not done, that it has ended. Destructors may panic too.

@@ -2,11 +2,10 @@
 
 use super::{
     admit::Case,
-    alarms::Alarm,
     arrival::Arrival,
     execute::Body,
     logging::{around, log, within},
-    process::{Next, Processor, Rest, RunSpan},
+    process::{Next, Rest, RunSpan},
     running::Seat,
     settle::{Settling, Subject},
     slot::Slot,
@@ -41,8 +40,7 @@ pub(super) struct Run {
     seat: Seat,
     slot: Slot,
     def: Arc<TaskDef>,
-    /// Of one that has waited.
-    alarm: Option<Alarm>,
+    span: Option<Box<Span>>,
     began: Option<Tick>,
 }
 
@@ -50,21 +48,24 @@ impl Run {
     /// `blocking_slot` is that of a plain `fn`.
     pub(super) fn new(arrival: Arrival, def: Arc<TaskDef>, blocking_slot: Option<OwnedSemaphorePermit>) -> Self {
         let Arrival { message, standing, seat, slot, span, .. } = arrival;
-        let ctx = TaskContext::new(seat.source().place.clone(), message, span, blocking_slot);
-        Run { body: Body::new(ctx), standing, seat, slot, def, alarm: None, began: None }
-    }
-
-    fn processor(&self) -> &Arc<Processor> {
-        &self.seat.source().processor
+        let ctx = TaskContext::new(seat.source().place.clone(), message, blocking_slot);
+        Run { body: Body::new(ctx), standing, seat, slot, def, span, began: None }
     }
 
     /// Begins it here and now, right after it was admitted. What does not end at that is to go on.
     pub(super) fn begin(mut self, cx: &mut Context<'_>) -> Next {
         self.note_beginning();
-        match self.poll_body(cx) {
+        match self.in_span(|run| run.poll_body(cx)) {
             Poll::Ready(outcome) => self.end(outcome).into(),
             Poll::Pending => Next::Run(self),
         }
+    }
+
+    fn in_span<R>(&mut self, act: impl FnOnce(&mut Self) -> R) -> R {
+        let span = self.span.take();
+        let result = within(span.as_deref(), || act(self));
+        self.span = span;
+        result
     }
 
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
@@ -77,40 +78,43 @@ impl Run {
     }
 
     /// The run's outcome, unless it takes too long, the worker must end, or another one has the run.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
-        // A run that is done has ended, whatever else happened at that moment.
-        if let Poll::Ready(outcome) = self.poll_body(cx) {
-            return Poll::Ready(outcome);
+    fn poll(&mut self, began: Instant, cx: &mut Context<'_>) -> Poll<Outcome> {
+        match self.poll_body(cx) {
+            // A run that is done has ended, whatever else happened at that moment.
+            Poll::Ready(outcome) => Poll::Ready(outcome),
+            Poll::Pending => self.stopped(began, cx).map_or(Poll::Pending, Poll::Ready),
         }
-        self.stopped(cx).map_or(Poll::Pending, Poll::Ready)
     }
 
     /// `None` while the run may go on. If it was stopped by the result store's panic, that is how it ended: it would run again at
     /// once, and without end.
-    fn stopped(&mut self, cx: &mut Context<'_>) -> Option<Outcome> {
-        let Run { body, standing, seat, def, alarm, began, .. } = self;
-        let processor = &seat.source().processor;
+    fn stopped(&mut self, began: Instant, cx: &mut Context<'_>) -> Option<Outcome> {
+        let Run { body, standing, seat, def, .. } = self;
+        let (processor, alarm) = seat.watched();
         let limit = processor.limit_of(def);
-        let end = after(began.map_or_else(Instant::now, Tick::instant), limit);
-        let alarm = alarm.get_or_insert_with(|| Alarm::of(&processor.alarms));
-        let watch = || standing.poll_lost(processor, body.message(), (alarm, end), cx).is_ready();
-        match within(body.span(), || panic::catch(watch)) {
+        let end = after(began, limit);
+        let watched = panic::catch(|| standing.poll_lost(processor, body.message(), (alarm, end), cx).is_ready());
+        match watched {
             _ if Instant::now() >= end => Some(Outcome::TimedOut(limit)),
             Err(panic) => Some(Outcome::Panicked(panic)),
             Ok(is_lost) => (is_lost || processor.interrupt.is_cancelled()).then_some(Outcome::Interrupted),
         }
     }
 
-    /// Whether nothing has happened, since it was admitted, that speaks against it.
-    fn is_beyond_question(&self) -> bool {
-        self.processor().sees_nothing_against(self.body.message(), &self.standing)
+    /// When it began: now, if it has not yet and nothing has happened, since it was admitted, that speaks against it.
+    fn began_here(&mut self) -> Option<Tick> {
+        let processor = &self.seat.source().processor;
+        if self.began.is_none() && processor.sees_nothing_against(self.body.message(), &self.standing) {
+            self.note_beginning();
+        }
+        self.began
     }
 
     /// Asks about one that has waited for its turn too long, and begins it after that.
     async fn begin_late(mut self) {
-        let Run { standing, seat, slot, body, def, .. } = &mut self;
+        let Run { standing, seat, slot, body, def, span, .. } = &mut self;
         let mut case = Case { source: seat.source(), message: body.message(), config: &def.config, standing, slot };
-        let span = body.span().cloned().unwrap_or_else(Span::none);
+        let span = span.as_deref().cloned().unwrap_or_else(Span::none);
         let may_begin = case.may_begin().instrument(span).await;
         if may_begin {
             self.note_beginning();
@@ -126,7 +130,7 @@ impl Run {
             self.seat.ack_first();
         }
         let Place { app, queue } = &*self.seat.source().place;
-        within(self.body.span(), || {
+        within(self.span.as_deref(), || {
             tracing::debug!("task started");
             if app.is_observed() {
                 app.observe(&Event::Started { message: self.body.message(), queue });
@@ -136,8 +140,11 @@ impl Run {
     }
 
     fn end(mut self, outcome: Outcome) -> Rest {
-        let span = self.body.span().cloned();
-        let rest = within(span.as_ref(), || {
+        // Before anything of the user's: nobody goes on with what is being asked.
+        self.seat.end_alarm();
+        self.standing.stop_asking();
+        let span = self.span.take();
+        let rest = within(span.as_deref(), || {
             let outcome = self.body.end(outcome);
             let now = Moment::now();
             let took =
@@ -151,14 +158,14 @@ impl Run {
             }
             self.settle(verdict, RunSpan { began: now.wall.before(took), ended: now.wall })
         });
-        around(span, rest)
+        around(span.map(|span| *span), rest)
     }
 
     /// For one that may not begin any more.
-    fn give_back(self) -> Rest {
-        let span = self.body.span().cloned();
-        let rest = within(span.as_ref(), || self.settle(Verdict::GiveBack, RunSpan::none()));
-        around(span, rest)
+    fn give_back(mut self) -> Rest {
+        let span = self.span.take();
+        let rest = within(span.as_deref(), || self.settle(Verdict::GiveBack, RunSpan::none()));
+        around(span.map(|span| *span), rest)
     }
 
     /// Errors that are shown are code of the user too. A panic that came as far as here would run the task again at once, and
@@ -200,8 +207,10 @@ impl Future for GoingOn {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         if let GoingOn::Run(run) = &mut *self {
-            let may_go_on = run.began.is_some() || run.is_beyond_question();
-            let outcome = if may_go_on { Some(ready!(run.poll(cx))) } else { None };
+            let outcome = match run.began_here() {
+                Some(began) => Some(ready!(run.in_span(|run| run.poll(began.instant(), cx)))),
+                None => None,
+            };
             if let GoingOn::Run(run) = mem::replace(&mut *self, GoingOn::Rest(None)) {
                 *self = GoingOn::Rest(match outcome {
                     Some(outcome) => run.end(outcome),

@@ -1,6 +1,9 @@
 //! What runs in this worker at present, so that a message of a run that comes again joins it instead of starting another.
 
-use super::process::Source;
+use super::{
+    alarms::Alarm,
+    process::{Processor, Source},
+};
 use crate::{
     delivery::{Settle, Settlement, Unsettled},
     message::Message,
@@ -54,10 +57,12 @@ impl Running {
     }
 }
 
-/// The duty to settle all deliveries of one run. Dropping it gives them back.
+/// The place of one run in its worker: what else asks for that run joins it, an alarm wakes it, and it has the duty to settle all
+/// its deliveries. Dropping it gives them back.
 pub(super) struct Seat {
     source: Arc<Source>,
     place: Place,
+    alarm: Alarm,
     /// That which the run began with.
     own: Unsettled,
 }
@@ -82,17 +87,26 @@ impl Seat {
             return None;
         }
         drop(runs);
-        Some(Seat { source: source.clone(), place: Place::Entered(run), own: unsettled })
+        Some(Seat { source: source.clone(), place: Place::Entered(run), alarm: Alarm::default(), own: unsettled })
     }
 
     /// For a message that names no run.
     pub(super) fn unnamed(source: &Arc<Source>, unsettled: Unsettled) -> Self {
-        Seat { source: source.clone(), place: Place::Left, own: unsettled }
+        Seat { source: source.clone(), place: Place::Left, alarm: Alarm::default(), own: unsettled }
     }
 
     /// Where the run's message came from.
     pub(super) fn source(&self) -> &Arc<Source> {
         &self.source
+    }
+
+    /// Who processes the run, and its alarm.
+    pub(super) fn watched(&mut self) -> (&Arc<Processor>, &mut Alarm) {
+        (&self.source.processor, &mut self.alarm)
+    }
+
+    pub(super) fn end_alarm(&mut self) {
+        self.alarm.end(&self.source.processor.alarms);
     }
 
     /// Acknowledges the delivery that the run began with; what joins it meanwhile is settled with its end.
@@ -128,6 +142,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
+        self.end_alarm();
         drop(self.leave());
     }
 }

@@ -68,11 +68,11 @@ pub(super) struct Alone {
 
 pub(super) struct Standing {
     pub(super) footing: Footing,
-    /// Few have any.
+    /// Most that end soon have none.
     dealings: Option<Box<Dealings>>,
 }
 
-/// What the result store was asked about a run, or told of it.
+/// What the result store was asked about a run, or told of it, and by what the run is known to be this worker's.
 #[derive(Default)]
 struct Dealings {
     /// Of a run that needs no claim. All that go on for long have one, and few anything else.
@@ -268,7 +268,7 @@ impl Standing {
 
     /// Claims a run that has begun. `false` if another worker has it.
     pub(super) async fn claim_now(&mut self, processor: &Processor, message: &Message) -> bool {
-        // Whoever watched over it may have asked, and does not hear the answer any more.
+        // Whatever was known, or was being asked, before.
         self.enter(Stage::Trusted);
         match claim_begun(processor, self.late_bid(processor, message)).await {
             Ok(Some(claim)) => self.hold(claim, processor, message),

@@ -28,7 +28,7 @@ const MARKED_WITHIN: Duration = Duration::from_secs(1);
 /// How it is known that a run is this worker's.
 #[derive(Default)]
 pub(super) enum Stage {
-    /// By its line, and because no copy of its message can be running so soon.
+    /// By its line, and because no copy of its message can be running so soon; by its line alone where there is no store.
     #[default]
     Trusted,
     /// The store is told.
@@ -55,8 +55,8 @@ impl Standing {
     ) -> Poll<()> {
         loop {
             // First, so that nothing is missed that happens from now on.
-            let look = self.looks_at(message);
-            alarm.set(look.map_or(at, |look| look.min(at)), cx.waker());
+            let look = self.looks_at(processor, message);
+            alarm.set(&processor.alarms, look.map_or(at, |look| look.min(at)), cx.waker());
             let next = ready!(self.poll_next(processor, message, look, cx));
             let is_lost = matches!(next, Stage::Lost);
             self.enter(next);
@@ -66,9 +66,10 @@ impl Standing {
         }
     }
 
-    /// When a run is no longer trusted by its time alone.
-    fn looks_at(&self, message: &Message) -> Option<Instant> {
-        matches!(self.stage(), Stage::Trusted).then(|| self.footing.trusted_until() - early(message))
+    /// When a run is no longer trusted by its time alone, if it can be marked.
+    fn looks_at(&self, processor: &Processor, message: &Message) -> Option<Instant> {
+        let can_be_marked = matches!(self.stage(), Stage::Trusted) && processor.app.results().is_some();
+        can_be_marked.then(|| self.footing.trusted_until() - early(message))
     }
 
     fn poll_next(
@@ -83,7 +84,7 @@ impl Standing {
             None | Some(Stage::Trusted | Stage::Marking(_) | Stage::Marked) if needs_claim => {
                 Poll::Ready(self.claiming(processor, message))
             }
-            None | Some(Stage::Trusted) if look.is_none_or(|look| Instant::now() >= look) => {
+            None | Some(Stage::Trusted) if look.is_some_and(|look| Instant::now() >= look) => {
                 Poll::Ready(self.marking(processor, message))
             }
             None | Some(Stage::Trusted | Stage::Marked | Stage::Unknowable) => Poll::Pending,
@@ -125,12 +126,34 @@ impl Standing {
         Stage::Claimed(lost)
     }
 
+    /// Nobody hears any more what is being asked: it is asked again. A question that is kept and not gone on with may hold what
+    /// others wait for.
+    pub(super) fn stop_asking(&mut self) {
+        if let Some(stage @ (Stage::Marking(_) | Stage::Claiming(_))) = self.stage_mut() {
+            *stage = Stage::Trusted;
+        }
+    }
+
     /// Resolves when another worker has the run, which must then end here. Cancel safe: what was asked for and not heard
-    /// is heard, or asked for again.
+    /// is asked for again.
     pub(super) async fn lost(&mut self, processor: &Arc<Processor>, message: &Arc<Message>) {
         let never = after(Instant::now(), Duration::MAX);
-        let mut alarm = Alarm::of(&processor.alarms);
-        poll_fn(|cx| self.poll_lost(processor, message, (&mut alarm, never), cx)).await;
+        let mut lookout = Lookout { standing: self, processor, alarm: Alarm::default() };
+        poll_fn(|cx| lookout.standing.poll_lost(processor, message, (&mut lookout.alarm, never), cx)).await;
+    }
+}
+
+/// Leaves nothing behind when nobody looks out any more, however that came.
+struct Lookout<'a> {
+    standing: &'a mut Standing,
+    processor: &'a Processor,
+    alarm: Alarm,
+}
+
+impl Drop for Lookout<'_> {
+    fn drop(&mut self) {
+        self.alarm.end(&self.processor.alarms);
+        self.standing.stop_asking();
     }
 }
 
