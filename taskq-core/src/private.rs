@@ -152,19 +152,21 @@ pub const fn assert_name(name: &str) {
     );
 }
 
+/// What a worker runs of an `async fn`. (Neither an `async` block, which would keep the arguments twice, nor `map`, which keeps whether
+/// it has ended.)
+pub fn finished<R, T>(
+    body: impl Future<Output = R>,
+    finish: impl Fn(R) -> Result<T, BoxError>,
+) -> impl Future<Output = Result<T, BoxError>> {
+    Finished { body, finish }
+}
+
 pin_project! {
-    /// An `async fn` of a worker, and what is made of what it returns.
-    #[derive(Debug)]
-    pub struct Finished<F, M> {
+    struct Finished<F, M> {
         #[pin]
         body: F,
         finish: M,
     }
-}
-
-/// What a worker runs of an `async fn`. (A struct: an `async` block would keep the arguments twice, and `map` what it has ended.)
-pub fn finished<F: Future, M>(body: F, finish: M) -> Finished<F, M> {
-    Finished { body, finish }
 }
 
 impl<F: Future, T, M: Fn(F::Output) -> Result<T, BoxError>> Future for Finished<F, M> {
