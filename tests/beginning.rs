@@ -6,7 +6,7 @@ mod support;
 
 use std::time::Duration;
 use support::{Log, Stage};
-use taskq::{Event, FailureKind, Observer, prelude::*};
+use taskq::{Event, FailureKind, IntoKiq, Observer, Task, TaskHandle, prelude::*};
 use tokio::time::{Instant, sleep};
 
 const WORK: Duration = Duration::from_millis(50);
@@ -83,12 +83,18 @@ async fn every_run_is_seen_to_start_and_to_take_its_time(stage: Stage) {
     }
 }
 
-async fn a_run_that_began_in_time_may_outlive_its_message(stage: Stage) {
+/// Has the task wait behind one that takes all the room of their worker.
+async fn behind_another<K: IntoKiq>(stage: &Stage, task: K) -> TaskHandle<<K::Task as Task>::Output> {
     let app = stage.idle_app();
     app.startup().await.unwrap();
     hold.kiq().on(&app).await.unwrap();
-    let handle = outlive_that.kiq().on(&app).await.unwrap();
+    let handle = task.into_kiq().on(&app).await.unwrap();
     stage.start_with(app, |worker| worker.concurrency(1)).await;
+    handle
+}
+
+async fn a_run_that_began_in_time_may_outlive_its_message(stage: Stage) {
+    let handle = behind_another(&stage, outlive_that()).await;
     handle.wait_result().await.unwrap().into_value().unwrap();
 }
 
@@ -97,23 +103,15 @@ on_both!(every_run_is_seen_to_start_and_to_take_its_time, a_run_that_began_in_ti
 #[tokio::test(start_paused = true)]
 async fn what_is_acked_on_receipt_is_acked_before_it_begins_behind_another() {
     let stage = Stage::memory();
-    let app = stage.idle_app();
-    app.startup().await.unwrap();
-    hold.kiq().on(&app).await.unwrap();
-    let handle = count_unsettled.kiq().on(&app).await.unwrap();
-    stage.start_with(app, |worker| worker.concurrency(1)).await;
+    let handle = behind_another(&stage, count_unsettled()).await;
     assert_eq!(handle.wait_result().await.unwrap().into_value().unwrap(), 0);
     stage.clear().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_run_that_never_rests_times_out_in_its_time_behind_another() {
-    let stage = Stage::memory();
-    let app = stage.idle_app();
-    app.startup().await.unwrap();
-    hold.kiq().on(&app).await.unwrap();
-    let (handle, began) = (never_rest.kiq().on(&app).await.unwrap(), Instant::now());
-    stage.start_with(app, |worker| worker.concurrency(1)).await;
+    let (stage, began) = (Stage::memory(), Instant::now());
+    let handle = behind_another(&stage, never_rest()).await;
     let failure = handle.wait_result().await.unwrap().into_value().unwrap_err();
     assert_eq!(failure.kind, FailureKind::Timeout);
     assert!(began.elapsed() < Duration::from_secs(1), "only after {:?}", began.elapsed());
