@@ -8,7 +8,7 @@ use super::{
     standing::{Alone, Standing},
 };
 use crate::{
-    claims::ClaimAnswer,
+    claims::{Claim, ClaimAnswer},
     clock::UnixMillis,
     defaults::{COPY_WAIT, SILENT_ENDS},
     error::{BoxError, ResultError},
@@ -107,7 +107,7 @@ impl<'a> Case<'a> {
         loop {
             match self.standing.ask(processor, message).await {
                 Ok(None) => return self.look_up(doubt).await,
-                Ok(Some(ClaimAnswer::Run(claim))) => match self.standing.begin(&claim).await {
+                Ok(Some(ClaimAnswer::Run(claim))) => match begin(&claim, self.standing.is_alone()).await {
                     Ok(true) => {
                         self.standing.hold(claim, processor, message);
                         return Ok(());
@@ -188,6 +188,11 @@ impl Processor {
             () = self.interrupt.cancelled() => Err(Refusal::NoTurn),
         }
     }
+}
+
+/// Says that the run begins, if it is a suspect's.
+async fn begin(claim: &Claim, is_suspect: bool) -> Result<bool, ResultError> {
+    if is_suspect { claim.begin().await } else { Ok(true) }
 }
 
 async fn wait_for_store(error: &ResultError, patience: &mut Patience<'_>) -> Result<(), Refusal> {

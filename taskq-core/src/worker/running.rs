@@ -61,13 +61,13 @@ impl Running {
 /// its deliveries. Dropping it gives them back.
 pub(super) struct Seat {
     source: Arc<Source>,
-    place: Place,
+    entry: Entry,
     alarm: Alarm,
     /// That which the run began with.
     own: Unsettled,
 }
 
-enum Place {
+enum Entry {
     /// Those that join are kept where it is entered.
     Entered(OfRun),
     /// Nothing joins any more; these had joined before.
@@ -87,12 +87,12 @@ impl Seat {
             return None;
         }
         drop(runs);
-        Some(Seat { source: source.clone(), place: Place::Entered(run), alarm: Alarm::default(), own: unsettled })
+        Some(Seat { source: source.clone(), entry: Entry::Entered(run), alarm: Alarm::default(), own: unsettled })
     }
 
     /// For a message that names no run.
     pub(super) fn unnamed(source: &Arc<Source>, unsettled: Unsettled) -> Self {
-        Seat { source: source.clone(), place: Place::Left, alarm: Alarm::default(), own: unsettled }
+        Seat { source: source.clone(), entry: Entry::Left, alarm: Alarm::default(), own: unsettled }
     }
 
     /// Where the run's message came from.
@@ -116,15 +116,15 @@ impl Seat {
 
     /// From now on nothing joins: what comes is a run of its own.
     pub(super) fn step_aside(&mut self) {
-        self.place = Place::Aside(Box::new(self.leave()));
+        self.entry = Entry::Aside(Box::new(self.leave()));
     }
 
     /// Gives what has joined.
     fn leave(&mut self) -> Vec<Unsettled> {
-        match mem::replace(&mut self.place, Place::Left) {
-            Place::Entered(run) => self.source.processor.running.runs().leave(&run),
-            Place::Aside(joined) => *joined,
-            Place::Left => Vec::new(),
+        match mem::replace(&mut self.entry, Entry::Left) {
+            Entry::Entered(run) => self.source.processor.running.runs().leave(&run),
+            Entry::Aside(joined) => *joined,
+            Entry::Left => Vec::new(),
         }
     }
 

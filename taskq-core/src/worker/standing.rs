@@ -66,6 +66,7 @@ pub(super) struct Alone {
     pub(super) _quarantine: Option<Quarantined>,
 }
 
+/// Whoever awaits with it has it `&mut`, though nothing changes: what is being asked can be sent to another thread, not shared.
 pub(super) struct Standing {
     pub(super) footing: Footing,
     /// Most that end soon have none.
@@ -162,11 +163,6 @@ impl Standing {
     ) -> Result<Option<ClaimAnswer>, ResultError> {
         let Some(results) = processor.app.results() else { return Ok(None) };
         results.claim(self.bid(processor, message)).await
-    }
-
-    /// Says that the run begins, if it is a suspect's.
-    pub(super) async fn begin(&mut self, claim: &Claim) -> Result<bool, ResultError> {
-        if self.is_alone() { claim.begin().await } else { Ok(true) }
     }
 
     pub(super) fn hold(&mut self, claim: Claim, processor: &Processor, message: &Message) {
