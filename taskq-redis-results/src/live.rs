@@ -11,7 +11,7 @@ use crate::{
     operations::{self, WAKE_LIMIT},
     subscription::{self, Subscription},
     trouble::Trouble,
-    waiters::{Seen, Waiters},
+    waiters::{Last, Waiters},
 };
 use std::{io, sync::Arc, time::Duration};
 use taskq_core::{ResultError, ResultRecord, TaskId};
@@ -67,6 +67,7 @@ impl Live {
         });
         let handle = runtime.handle().clone();
         handle.spawn(subscription::listen(shared.clone()));
+        handle.spawn(follow(shared.clone()));
         handle.spawn(keep_a_timer());
         Ok(Live { shared, runtime: Some(runtime), handle })
     }
@@ -117,21 +118,14 @@ impl Live {
     }
 
     pub(crate) async fn wait(&self, id: &TaskId, round: u32) -> Result<ResultRecord, ResultError> {
-        let (mut seen, first) = self.shared.waiters.join(id);
-        if let Some(entry) = first {
-            self.handle.spawn(follow(self.shared.clone(), id.clone(), entry));
-        }
-        let Ok(last) = seen.wait_for(|seen| seen.ends(round)).await.map(|seen| seen.clone()) else {
-            return Err(self.shared.error(Trouble::closed()));
-        };
-        match last {
-            Seen::Record(record) => Ok(Arc::unwrap_or_clone(record)),
-            Seen::Unreadable(reason) => {
+        let mut wait = self.shared.waiters.join(id, round);
+        match wait.ended().await {
+            Some(Last::Record(record)) => Ok(record),
+            Some(Last::Unreadable(reason)) => {
                 Err(ResultError::Decode { id: id.clone(), wanted: "ResultRecord", source: reason.into() })
             }
-            Seen::Refused(trouble) => Err(self.shared.error(trouble)),
-            // Never an end of a wait.
-            Seen::Nothing => Err(self.shared.error(Trouble::closed())),
+            Some(Last::Refused(trouble)) => Err(self.shared.error(trouble)),
+            None => Err(self.shared.error(Trouble::closed())),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What is said to Redis, command by command.
 
-use crate::{link::COMMAND_LIMIT, live::Shared, trouble::Trouble};
+use crate::{link::COMMAND_LIMIT, live::Shared, trouble::Trouble, waiters::Look};
 use futures_util::future::try_join_all;
 use redis::Value;
 use std::time::Duration;
@@ -36,7 +36,7 @@ pub(crate) async fn store(
             wake(shared, &[(id.clone(), waiters)]).await;
             return Ok(None);
         }
-        let theirs = get(shared, id, Some(COMMAND_LIMIT)).await.map_err(|t| shared.error(t))?;
+        let theirs = get(shared, id).await.map_err(|t| shared.error(t))?;
         let Some(bytes) = theirs else {
             // It has expired since: there is room for ours.
             lower = None;
@@ -107,26 +107,30 @@ async fn publish_apart(shared: &Shared, waited_for: &[(TaskId, Vec<String>)]) ->
 }
 
 /// The record's bytes, if there is one.
-pub(crate) async fn get(shared: &Shared, id: &TaskId, limit: Option<Duration>) -> Result<Option<Vec<u8>>, Trouble> {
+async fn get(shared: &Shared, id: &TaskId) -> Result<Option<Vec<u8>>, Trouble> {
     let mut commands = redis::pipe();
     commands.cmd("GET").arg(shared.keys.record(id));
-    let (bytes,): (Option<Vec<u8>>,) = shared.link.ask(&commands, limit).await?;
+    let (bytes,): (Option<Vec<u8>>,) = shared.link.ask(&commands, Some(COMMAND_LIMIT)).await?;
     Ok(bytes)
 }
 
-/// Enters this process among those who wait, then gives the record's bytes, if there is one.
-pub(crate) async fn enter_and_get(shared: &Shared, id: &TaskId) -> Result<Option<Vec<u8>>, Trouble> {
-    let (record, waiters) = (shared.keys.record(id), shared.keys.waiters(id));
-    let mut commands = redis::pipe();
-    commands.cmd("SADD").arg(&waiters).arg(&shared.process).ignore();
-    commands.cmd("PEXPIRE").arg(&waiters).arg(millis(WAITER_TTL)).ignore();
-    commands.cmd("GET").arg(record);
-    let (bytes,): (Option<Vec<u8>>,) = shared.link.ask(&commands, None).await?;
-    Ok(bytes)
+/// The records of all of them, where there are any; enters this process first among those who wait for what it enters. Goes
+/// on until the server is there.
+pub(crate) async fn look(shared: &Shared, looks: &[Look]) -> Result<Vec<Option<Vec<u8>>>, Trouble> {
+    let mut commands = redis::Pipeline::with_capacity(looks.len());
+    for look in looks {
+        if look.enters {
+            let waiters = shared.keys.waiters(&look.id);
+            commands.cmd("SADD").arg(&waiters).arg(&shared.process).ignore();
+            commands.cmd("PEXPIRE").arg(waiters).arg(millis(WAITER_TTL)).ignore();
+        }
+        commands.cmd("GET").arg(shared.keys.record(&look.id));
+    }
+    shared.link.ask(&commands, None).await
 }
 
 pub(crate) async fn fetch(shared: &Shared, id: &TaskId) -> Result<Option<ResultRecord>, ResultError> {
-    let bytes = get(shared, id, Some(COMMAND_LIMIT)).await.map_err(|t| shared.error(t))?;
+    let bytes = get(shared, id).await.map_err(|t| shared.error(t))?;
     bytes.map(|bytes| decoded(id, &bytes)).transpose()
 }
 

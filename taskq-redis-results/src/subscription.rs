@@ -18,8 +18,8 @@ const CONFIRM_LIMIT: Duration = Duration::from_secs(4);
 /// What others know of the subscription.
 #[derive(Default)]
 pub(crate) struct Subscription {
-    /// How often it was made. Whatever was published before the last of these was not heard.
-    pub(crate) made: watch::Sender<u64>,
+    /// Whether it was made once.
+    pub(crate) made: watch::Sender<bool>,
     closing: Notify,
 }
 
@@ -39,7 +39,9 @@ pub(crate) async fn listen(shared: Arc<Shared>) {
         match timeout(CONNECT_LIMIT, Ear::open(&shared)).await.unwrap_or_else(|_| Err(Trouble::no_answer())) {
             Ok(ear) => {
                 failures = 1;
-                shared.subscription.made.send_modify(|made| *made += 1);
+                // Whatever was published before was not heard.
+                shared.waiters.wake_all();
+                shared.subscription.made.send_replace(true);
                 tokio::select! {
                     () = hear(&shared, ear) => {}
                     () = shared.subscription.closing.notified() => {}

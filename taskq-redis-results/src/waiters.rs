@@ -1,131 +1,288 @@
-//! Who waits for what in this process: one entry per task, however many wait for it.
-
-use foldhash::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use taskq_core::{ResultRecord, TaskId};
-use tokio::sync::{Notify, watch};
+//! Who waits for what in this process, and what of it is to be looked at: one entry per task, however many wait for it.
 
 use crate::trouble::Trouble;
+use foldhash::HashMap;
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, VecDeque},
+    mem,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use taskq_core::{ResultRecord, TaskId};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::{Instant, timeout_at},
+};
 
-/// What is known of a task that is waited for.
-#[derive(Debug, Clone, Default)]
-pub(crate) enum Seen {
-    #[default]
-    Nothing,
-    Record(Arc<ResultRecord>),
+/// The first and the longest pause between two looks that nobody asked for.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
+
+/// What a wait ends with.
+#[derive(Debug, Clone)]
+pub(crate) enum Last {
+    Record(ResultRecord),
     /// There is a record that this release cannot read.
     Unreadable(String),
     /// The server refuses this user.
     Refused(Trouble),
 }
 
-impl Seen {
+impl Last {
     /// Whether a wait for `round` ends with this.
-    pub(crate) fn ends(&self, round: u32) -> bool {
+    fn ends(&self, round: u32) -> bool {
         match self {
-            Seen::Nothing => false,
-            Seen::Record(record) => record.round >= round,
-            Seen::Unreadable(_) | Seen::Refused(_) => true,
+            Last::Record(record) => record.round >= round,
+            Last::Unreadable(_) | Last::Refused(_) => true,
         }
     }
+}
+
+/// One task to look at.
+#[derive(Debug, Clone)]
+pub(crate) struct Look {
+    pub(crate) id: TaskId,
+    /// Whether the server is to be told first that this process waits for the task.
+    pub(crate) enters: bool,
+}
+
+/// All who wait.
+#[derive(Default)]
+pub(crate) struct Waiters {
+    state: Mutex<State>,
+    /// Told when there is something to look at.
+    asked: Notify,
+    /// Told when something is waited for, after a time when nothing was.
+    wanted: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    entries: HashMap<TaskId, Entry>,
+    /// What is to be looked at now. Its entry may be gone.
+    asked: VecDeque<TaskId>,
+    /// When to look at what by itself, soonest first. Its entry may be gone, or another one.
+    due: BinaryHeap<Reverse<(Instant, u64, TaskId)>>,
+    /// What the last entry or wait was numbered.
+    number: u64,
 }
 
 /// One task that is waited for.
-#[derive(Default)]
-pub(crate) struct Entry {
-    /// Its receivers are those who wait.
-    pub(crate) seen: watch::Sender<Seen>,
-    /// Told when the record may have changed.
-    pub(crate) wake: Notify,
+struct Entry {
+    number: u64,
+    waits: Vec<Waiting>,
+    /// The look that is asked for, if one is.
+    look: Option<Enters>,
+    /// The round of the last record that was seen.
+    seen: Option<u32>,
+    pause: Duration,
 }
 
-/// All entries of this process.
-#[derive(Default)]
-pub(crate) struct Waiters {
-    entries: Mutex<HashMap<TaskId, Arc<Entry>>>,
-    waited_for: watch::Sender<usize>,
+type Enters = bool;
+
+struct Waiting {
+    number: u64,
+    round: u32,
+    told: oneshot::Sender<Last>,
+}
+
+impl State {
+    fn next_number(&mut self) -> u64 {
+        self.number += 1;
+        self.number
+    }
+
+    /// Asks for a look at `id`, if it is waited for.
+    fn ask(&mut self, id: &TaskId, enters: Enters) -> bool {
+        let Some(entry) = self.entries.get_mut(id) else { return false };
+        match &mut entry.look {
+            Some(asked) => *asked |= enters,
+            none => {
+                *none = Some(enters);
+                self.asked.push_back(id.clone());
+            }
+        }
+        true
+    }
+
+    /// Asks for what is due, and gives when the next is.
+    fn ask_for_what_is_due(&mut self, now: Instant) -> Option<Instant> {
+        while let Some(Reverse((due, ..))) = self.due.peek() {
+            if *due > now {
+                return Some(*due);
+            }
+            let Some(Reverse((_, number, id))) = self.due.pop() else { break };
+            let Some(entry) = self.entries.get_mut(&id).filter(|entry| entry.number == number) else { continue };
+            let (pause, longest) = (entry.pause, PAUSES.1);
+            entry.pause = longest.min(pause * 2);
+            self.due.push(Reverse((now + entry.pause, number, id.clone())));
+            self.ask(&id, pause == longest);
+        }
+        None
+    }
+
+    fn take_asked(&mut self, most: usize) -> Vec<Look> {
+        let mut looks = Vec::with_capacity(most.min(self.asked.len()));
+        while looks.len() < most
+            && let Some(id) = self.asked.pop_front()
+        {
+            let enters = self.entries.get_mut(&id).and_then(|entry| entry.look.take());
+            looks.extend(enters.map(|enters| Look { id, enters }));
+        }
+        looks
+    }
 }
 
 impl Waiters {
-    /// Joins those who wait for `id`. The entry comes with it if this is the first of them: someone must follow it now.
-    pub(crate) fn join(&self, id: &TaskId) -> (watch::Receiver<Seen>, Option<Arc<Entry>>) {
-        let mut entries = self.entries();
-        if let Some(entry) = entries.get(id) {
-            return (entry.seen.subscribe(), None);
+    /// Joins those who wait for `id`, and asks for a look unless one that was asked for before will do.
+    pub(crate) fn join<'a>(&'a self, id: &'a TaskId, round: u32) -> Wait<'a> {
+        let (told, last) = oneshot::channel();
+        let mut state = self.state();
+        let number = state.next_number();
+        let waiting = Waiting { number, round, told };
+        let is_asked = match state.entries.get_mut(id) {
+            Some(entry) => {
+                entry.waits.push(waiting);
+                // It is there, and was not what the others wait for.
+                entry.seen.is_some_and(|seen| seen >= round) && state.ask(id, false)
+            }
+            None => {
+                let pause = PAUSES.0;
+                let entry = Entry { number, waits: vec![waiting], look: None, seen: None, pause };
+                state.entries.insert(id.clone(), entry);
+                state.due.push(Reverse((Instant::now() + pause, number, id.clone())));
+                state.ask(id, true)
+            }
+        };
+        let is_first = state.entries.len() == 1;
+        drop(state);
+        if is_first {
+            self.wanted.notify_waiters();
         }
-        let entry = Arc::new(Entry::default());
-        let seen = entry.seen.subscribe();
-        entries.insert(id.clone(), entry.clone());
-        self.waited_for.send_replace(entries.len());
-        (seen, Some(entry))
+        if is_asked {
+            self.asked.notify_one();
+        }
+        Wait { waiters: self, id, number, last }
     }
 
-    /// Tells whoever follows `id` to look again. The notice is kept if they are busy.
+    /// Asks for a look at `id`, whose record may have changed.
     pub(crate) fn wake(&self, id: &TaskId) {
-        if let Some(entry) = self.entries().get(id) {
-            entry.wake.notify_one();
+        if self.state().ask(id, false) {
+            self.asked.notify_one();
         }
     }
 
-    /// Ends the entry unless someone waits for it still, or again.
-    pub(crate) fn leave_if_unwanted(&self, id: &TaskId) -> bool {
-        let mut entries = self.entries();
-        let unwanted = entries.get(id).is_none_or(|entry| entry.seen.receiver_count() == 0);
-        if unwanted {
-            entries.remove(id);
-            self.waited_for.send_replace(entries.len());
+    /// Asks for a look at everything: the server may have lost its memory, and with it that this process waits.
+    pub(crate) fn wake_all(&self) {
+        let mut state = self.state();
+        let ids: Vec<TaskId> = state.entries.keys().cloned().collect();
+        for id in &ids {
+            state.ask(id, true);
         }
-        unwanted
+        drop(state);
+        self.asked.notify_one();
     }
 
-    /// Ends the entry and all its waits with `last`; a later wait begins anew.
-    pub(crate) fn leave_with(&self, id: &TaskId, last: Seen) {
-        let mut entries = self.entries();
-        if let Some(entry) = entries.remove(id) {
-            entry.seen.send_replace(last);
+    /// What is to be looked at, `most` of it; resolves when there is something. Nothing is lost by dropping the future.
+    pub(crate) async fn looks(&self, most: usize) -> Vec<Look> {
+        loop {
+            let (looks, due) = {
+                let mut state = self.state();
+                let due = state.ask_for_what_is_due(Instant::now());
+                (state.take_asked(most), due)
+            };
+            if !looks.is_empty() {
+                return looks;
+            }
+            match due {
+                // It is due then.
+                Some(due) => drop(timeout_at(due, self.asked.notified()).await),
+                None => self.asked.notified().await,
+            }
         }
-        self.waited_for.send_replace(entries.len());
+    }
+
+    /// Tells those whose wait for `id` ends with what was found.
+    pub(crate) fn found(&self, id: &TaskId, last: Last) {
+        let ended = {
+            let mut state = self.state();
+            let Some(entry) = state.entries.get_mut(id) else { return };
+            if let Last::Record(record) = &last {
+                entry.seen = entry.seen.max(Some(record.round));
+            }
+            let waits = mem::take(&mut entry.waits);
+            let (ended, others): (Vec<_>, Vec<_>) = waits.into_iter().partition(|waiting| last.ends(waiting.round));
+            entry.waits = others;
+            if entry.waits.is_empty() {
+                state.entries.remove(id);
+            }
+            ended
+        };
+        tell(ended, last);
     }
 
     /// Resolves when anything is waited for.
     pub(crate) async fn any(&self) {
-        let mut waited_for = self.waited_for.subscribe();
-        // The sender is a field of this.
-        let _ = waited_for.wait_for(|count| *count > 0).await;
+        loop {
+            // Before looking, so that nothing falls between.
+            let wanted = self.wanted.notified();
+            if self.len() > 0 {
+                return;
+            }
+            wanted.await;
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
-        *self.waited_for.borrow()
+        self.state().entries.len()
     }
 
-    fn entries(&self) -> MutexGuard<'_, HashMap<TaskId, Arc<Entry>>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    fn leave(&self, id: &TaskId, number: u64) {
+        let mut state = self.state();
+        let Some(entry) = state.entries.get_mut(id) else { return };
+        entry.waits.retain(|waiting| waiting.number != number);
+        if entry.waits.is_empty() {
+            state.entries.remove(id);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whoever waited may have gone.
+fn tell(mut ended: Vec<Waiting>, last: Last) {
+    let Some(one) = ended.pop() else { return };
+    for other in ended {
+        let _ = other.told.send(last.clone());
+    }
+    let _ = one.told.send(last);
+}
+
+/// One wait. Dropping it ends it.
+pub(crate) struct Wait<'a> {
+    waiters: &'a Waiters,
+    id: &'a TaskId,
+    number: u64,
+    last: oneshot::Receiver<Last>,
+}
+
+impl Wait<'_> {
+    /// What it ends with; `None` if nobody looks any more.
+    pub(crate) async fn ended(&mut self) -> Option<Last> {
+        (&mut self.last).await.ok()
+    }
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        // One that was told is in no entry.
+        if !self.last.is_terminated() {
+            self.waiters.leave(self.id, self.number);
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn many_waits_for_one_task_share_an_entry_that_ends_with_the_last() {
-        let (waiters, id) = (Waiters::default(), TaskId::new());
-        let (first, entry) = waiters.join(&id);
-        assert!(entry.is_some());
-        let (second, none) = waiters.join(&id);
-        assert!(none.is_none());
-        drop(first);
-        assert!(!waiters.leave_if_unwanted(&id));
-        drop(second);
-        assert!(waiters.leave_if_unwanted(&id));
-        assert_eq!(waiters.len(), 0);
-    }
-
-    #[tokio::test]
-    async fn a_wake_that_comes_while_nobody_listens_is_kept() {
-        let (waiters, id) = (Waiters::default(), TaskId::new());
-        let (_seen, entry) = waiters.join(&id);
-        waiters.wake(&id);
-        entry.unwrap().wake.notified().await;
-    }
-}
+mod tests;

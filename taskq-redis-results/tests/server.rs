@@ -4,7 +4,7 @@
 
 mod support;
 
-use futures_util::future::join_all;
+use futures_util::future::{Either, join_all, select};
 use std::time::Duration;
 use support::{TTL, record};
 use taskq_core::{ResultBackend, ResultError, Step, TaskId};
@@ -193,6 +193,45 @@ async fn a_record_of_a_newer_release_is_neither_read_nor_overwritten() {
     }
     let left: Vec<u8> = redis::cmd("GET").arg(&key).query_async(&mut operator).await.unwrap();
     assert_eq!(left, newer);
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_read_holds_up_no_wait_for_another() {
+    let server = Redis::start().await.unwrap();
+    let client = redis::Client::open(server.url()).unwrap();
+    let mut operator = client.get_multiplexed_async_connection().await.unwrap();
+    let results = RedisResults::new(server.url());
+    let ids: Vec<TaskId> = (0..20).map(|_| TaskId::new()).collect();
+    let (list, others) = ids.split_first().unwrap();
+    let key = format!("taskq:{{{list}}}:r");
+    let _: () = redis::cmd("LPUSH").arg(&key).arg("no record").query_async(&mut operator).await.unwrap();
+    let mut waits = join_all(others.iter().map(|id| results.wait(id, 0)));
+    let mut unreadable = results.wait(list, 0);
+    for id in others {
+        results.store(id, &record(0), TTL).await.unwrap();
+    }
+    let waited = ended(select(&mut waits, &mut unreadable)).await;
+    assert!(matches!(waited, Either::Left((waited, _)) if waited.iter().all(Result::is_ok)));
+    let _: () = redis::cmd("DEL").arg(&key).query_async(&mut operator).await.unwrap();
+    results.store(list, &record(0), TTL).await.unwrap();
+    assert!(ended(unreadable).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_wait_for_a_round_that_has_ended_does_not_wait_with_those_for_a_later_one() {
+    let server = Redis::start().await.unwrap();
+    let (results, worker) = (RedisResults::new(server.url()), RedisResults::new(server.url()));
+    let id = TaskId::new();
+    let mut later = results.wait(&id, 1);
+    let mut first = results.wait(&id, 0);
+    assert!(timeout(Duration::from_millis(300), select(&mut first, &mut later)).await.is_err());
+    worker.store(&id, &record(0), TTL).await.unwrap();
+    let told = ended(select(&mut first, &mut later)).await;
+    assert!(matches!(told, Either::Left((Ok(told), _)) if told.round == 0));
+    let again = ended(select(results.wait(&id, 0), &mut later)).await;
+    assert!(matches!(again, Either::Left((Ok(told), _)) if told.round == 0));
+    worker.store(&id, &record(1), TTL).await.unwrap();
+    assert_eq!(ended(later).await.unwrap().round, 1);
 }
 
 #[test]
