@@ -59,7 +59,7 @@ impl Lane {
             self.wakes.set_busy(state.is_busy());
             (result, mem::take(&mut state.finished))
         };
-        finished.into_iter().for_each(|job| job.tell());
+        finished.tell();
         result
     }
 }

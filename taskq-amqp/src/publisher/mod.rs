@@ -3,6 +3,7 @@
 #![allow(clippy::vec_box, reason = "a message moves between lists, and stays in its box")]
 
 mod backlog;
+mod finished;
 mod job;
 mod keeper;
 mod lane;

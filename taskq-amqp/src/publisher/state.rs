@@ -2,6 +2,7 @@
 
 use super::{
     backlog::Backlog,
+    finished::Finished,
     job::{Job, Outcome},
     refusals::Refusals,
     verdicts::Verdict,
@@ -63,9 +64,7 @@ pub(super) struct State {
     is_accepting: bool,
     /// When closing gives up on messages that are on their way.
     ends_at: Option<Instant>,
-    /// Messages whose callers are to be told. Each knows its outcome: a list of both would soon take more than 1 KiB, for which malloc
-    /// tidies up each time.
-    pub(super) finished: Vec<Box<Job>>,
+    pub(super) finished: Finished,
 }
 
 impl Default for State {
@@ -81,7 +80,7 @@ impl Default for State {
             known_alarm: None,
             is_accepting: true,
             ends_at: None,
-            finished: Vec::new(),
+            finished: Finished::default(),
         }
     }
 }
@@ -142,9 +141,8 @@ impl State {
         self.alarm
     }
 
-    fn finish(&mut self, mut job: Box<Job>, outcome: Outcome) {
-        job.outcome = outcome;
-        self.finished.push(job);
+    fn finish(&mut self, job: Box<Job>, outcome: Outcome) {
+        self.finished.push(job, outcome);
     }
 
     /// Uses this channel from now on.
@@ -229,8 +227,10 @@ impl State {
             return self.finish(job, Err(BrokerError::Unroutable { queue }));
         };
         job.by_level = ticks.is_some();
-        let body = job.body().clone();
-        let confirming = async move { channel.basic_publish(exchange, key, MANDATORY, &body, properties).await?.await };
+        // Not the body, of which the first clone allocates.
+        let content = job.content.clone();
+        let confirming =
+            async move { channel.basic_publish(exchange, key, MANDATORY, content.body(), properties).await?.await };
         job.handed_over = Instant::now();
         self.wake_by(job.handed_over + self.silence);
         self.window.insert(job, confirming, wakes);
