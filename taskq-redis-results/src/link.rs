@@ -60,8 +60,7 @@ impl Link {
         let deadline = limit.map(|limit| Instant::now() + limit);
         let mut last = Trouble::no_answer();
         loop {
-            let (epoch, attempt) = self.attempt();
-            let asking = ask_once(attempt.clone(), commands);
+            let asking = self.ask_once(commands);
             let answer = match deadline {
                 None => asking.await,
                 Some(deadline) => match timeout_at(deadline, asking).await {
@@ -70,20 +69,24 @@ impl Link {
                 },
             };
             match answer {
-                Err(trouble @ Trouble::Away(_)) => {
-                    self.broke(epoch);
-                    last = trouble;
-                }
-                answer => {
-                    // A user who was not let in may be later; one command that is forbidden breaks nothing.
-                    match attempt.peek().is_some_and(Result::is_err) {
-                        true => self.broke(epoch),
-                        false => self.worked(epoch),
-                    }
-                    return answer;
-                }
+                Err(trouble @ Trouble::Away(_)) => last = trouble,
+                answer => return answer,
             }
         }
+    }
+
+    /// The same by one try.
+    pub(crate) async fn ask_once<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, Trouble> {
+        let (epoch, attempt) = self.attempt();
+        let answer = query(attempt.clone(), commands).await;
+        // A user who was not let in may be later; one command that is forbidden breaks nothing.
+        let is_broken = matches!(answer, Err(Trouble::Away(_))) || attempt.peek().is_some_and(Result::is_err);
+        if is_broken {
+            self.broke(epoch)
+        } else {
+            self.worked(epoch)
+        }
+        answer
     }
 
     /// Drops the connection; the next command makes a new one.
@@ -134,7 +137,7 @@ pub(crate) fn pause(failures: u32) -> Duration {
     }
 }
 
-async fn ask_once<T: FromRedisValue>(attempt: Attempt, commands: &Pipeline) -> Result<T, Trouble> {
+async fn query<T: FromRedisValue>(attempt: Attempt, commands: &Pipeline) -> Result<T, Trouble> {
     let mut connection = attempt.await?;
     Ok(commands.query_async(&mut connection).await?)
 }

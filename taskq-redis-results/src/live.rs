@@ -120,12 +120,11 @@ impl Live {
     pub(crate) async fn wait(&self, id: &TaskId, round: u32) -> Result<ResultRecord, ResultError> {
         let mut wait = self.shared.waiters.join(id, round);
         match wait.ended().await {
-            Some(Last::Record(record)) => Ok(record),
-            Some(Last::Unreadable(reason)) => {
+            Last::Record(record) => Ok(record),
+            Last::Unreadable(reason) => {
                 Err(ResultError::Decode { id: id.clone(), wanted: "ResultRecord", source: reason.into() })
             }
-            Some(Last::Refused(trouble)) => Err(self.shared.error(trouble)),
-            None => Err(self.shared.error(Trouble::closed())),
+            Last::Refused(trouble) => Err(self.shared.error(trouble)),
         }
     }
 

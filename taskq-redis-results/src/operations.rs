@@ -2,11 +2,11 @@
 
 use crate::{link::COMMAND_LIMIT, live::Shared, trouble::Trouble, waiters::Look};
 use futures_util::future::try_join_all;
-use redis::Value;
-use std::time::Duration;
+use redis::{Pipeline, Value};
+use std::{slice, time::Duration};
 use taskq_core::{BoxError, ResultError, ResultRecord, Step, TaskId};
 
-/// How long a process stays among those who wait for a task after it last looked; it looks every 15 seconds.
+/// How long a process stays among those who wait for a task after it was last entered, which it is every 15 seconds.
 const WAITER_TTL: Duration = Duration::from_secs(60);
 /// How long telling those who wait may hold up a store that is done. Their own next look is the net under it.
 pub(crate) const WAKE_LIMIT: Duration = Duration::from_secs(1);
@@ -114,10 +114,20 @@ async fn get(shared: &Shared, id: &TaskId) -> Result<Option<Vec<u8>>, Trouble> {
     Ok(bytes)
 }
 
-/// The records of all of them, where there are any; enters this process first among those who wait for what it enters. Goes
-/// on until the server is there.
-pub(crate) async fn look(shared: &Shared, looks: &[Look]) -> Result<Vec<Option<Vec<u8>>>, Trouble> {
-    let mut commands = redis::Pipeline::with_capacity(looks.len());
+/// The records of all of them, where there are any, by one try.
+pub(crate) async fn look_once(shared: &Shared, looks: &[Look]) -> Result<Vec<Option<Vec<u8>>>, Trouble> {
+    shared.link.ask_once(&looking(shared, looks)).await
+}
+
+/// The record, if there is one. Goes on until the server is there.
+pub(crate) async fn look(shared: &Shared, look: &Look) -> Result<Option<Vec<u8>>, Trouble> {
+    let (record,) = shared.link.ask(&looking(shared, slice::from_ref(look)), None).await?;
+    Ok(record)
+}
+
+/// Enters this process among those who wait for what is to be entered, before it looks.
+fn looking(shared: &Shared, looks: &[Look]) -> Pipeline {
+    let mut commands = Pipeline::with_capacity(looks.len());
     for look in looks {
         if look.enters {
             let waiters = shared.keys.waiters(&look.id);
@@ -126,7 +136,7 @@ pub(crate) async fn look(shared: &Shared, looks: &[Look]) -> Result<Vec<Option<V
         }
         commands.cmd("GET").arg(shared.keys.record(&look.id));
     }
-    shared.link.ask(&commands, None).await
+    commands
 }
 
 pub(crate) async fn fetch(shared: &Shared, id: &TaskId) -> Result<Option<ResultRecord>, ResultError> {

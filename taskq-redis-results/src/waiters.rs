@@ -1,10 +1,11 @@
 //! Who waits for what in this process, and what of it is to be looked at: one entry per task, however many wait for it.
 
 use crate::trouble::Trouble;
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, VecDeque},
+    future::pending,
     mem,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -14,9 +15,13 @@ use tokio::{
     sync::{Notify, oneshot},
     time::{Instant, timeout_at},
 };
+use tokio_util::task::AbortOnDropHandle;
 
 /// The first and the longest pause between two looks that nobody asked for.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
+
+/// So much that is of no use any more may lie about.
+const SLACK: usize = 64;
 
 /// What a wait ends with.
 #[derive(Debug, Clone)]
@@ -38,12 +43,14 @@ impl Last {
     }
 }
 
-/// One task to look at.
+/// One task to look at. Nobody else looks at it before [`Waiters::looked`] is told.
 #[derive(Debug, Clone)]
 pub(crate) struct Look {
     pub(crate) id: TaskId,
     /// Whether the server is to be told first that this process waits for the task.
-    pub(crate) enters: bool,
+    pub(crate) enters: Enters,
+    /// The entry that it is for.
+    pub(crate) entry: u64,
 }
 
 /// All who wait.
@@ -52,7 +59,7 @@ pub(crate) struct Waiters {
     state: Mutex<State>,
     /// Told when there is something to look at.
     asked: Notify,
-    /// Told when something is waited for, after a time when nothing was.
+    /// Told when something is waited for where nothing else was.
     wanted: Notify,
 }
 
@@ -72,13 +79,24 @@ struct Entry {
     number: u64,
     waits: Vec<Waiting>,
     /// The look that is asked for, if one is.
-    look: Option<Enters>,
+    asked: Option<Enters>,
+    /// A look is under way.
+    is_looked_at: bool,
+    /// One that goes on until the server answers. It ends with the entry.
+    alone: Option<AbortOnDropHandle<()>>,
     /// The round of the last record that was seen.
     seen: Option<u32>,
-    pause: Duration,
+    /// Until the next look by itself, once one is due.
+    pause: Option<Duration>,
 }
 
 type Enters = bool;
+
+impl Entry {
+    fn new(number: u64, first: Waiting) -> Self {
+        Entry { number, waits: vec![first], asked: None, is_looked_at: false, alone: None, seen: None, pause: None }
+    }
+}
 
 struct Waiting {
     number: u64,
@@ -95,12 +113,11 @@ impl State {
     /// Asks for a look at `id`, if it is waited for.
     fn ask(&mut self, id: &TaskId, enters: Enters) -> bool {
         let Some(entry) = self.entries.get_mut(id) else { return false };
-        match &mut entry.look {
-            Some(asked) => *asked |= enters,
-            none => {
-                *none = Some(enters);
-                self.asked.push_back(id.clone());
-            }
+        let was_asked = entry.asked.is_some();
+        entry.asked = Some(enters || entry.asked == Some(true));
+        // Otherwise it is when that look has ended.
+        if !was_asked && !entry.is_looked_at {
+            self.asked.push_back(id.clone());
         }
         true
     }
@@ -113,23 +130,48 @@ impl State {
             }
             let Some(Reverse((_, number, id))) = self.due.pop() else { break };
             let Some(entry) = self.entries.get_mut(&id).filter(|entry| entry.number == number) else { continue };
-            let (pause, longest) = (entry.pause, PAUSES.1);
-            entry.pause = longest.min(pause * 2);
-            self.due.push(Reverse((now + entry.pause, number, id.clone())));
+            let (longest, pause) = (PAUSES.1, entry.pause.unwrap_or(PAUSES.0));
+            let next = longest.min(pause * 2);
+            entry.pause = Some(next);
+            self.due.push(Reverse((now + next, number, id.clone())));
             self.ask(&id, pause == longest);
         }
         None
     }
 
-    fn take_asked(&mut self, most: usize) -> Vec<Look> {
+    fn take_asked(&mut self, most: usize, now: Instant) -> Vec<Look> {
         let mut looks = Vec::with_capacity(most.min(self.asked.len()));
         while looks.len() < most
             && let Some(id) = self.asked.pop_front()
         {
-            let enters = self.entries.get_mut(&id).and_then(|entry| entry.look.take());
-            looks.extend(enters.map(|enters| Look { id, enters }));
+            let Some(entry) = self.entries.get_mut(&id).filter(|entry| !entry.is_looked_at) else { continue };
+            let Some(enters) = entry.asked.take() else { continue };
+            entry.is_looked_at = true;
+            if entry.pause.is_none() {
+                entry.pause = Some(PAUSES.0);
+                self.due.push(Reverse((now + PAUSES.0, entry.number, id.clone())));
+            }
+            looks.push(Look { enters, entry: entry.number, id });
         }
         looks
+    }
+
+    fn entry_of(&mut self, look: &Look) -> Option<&mut Entry> {
+        self.entries.get_mut(&look.id).filter(|entry| entry.number == look.entry)
+    }
+
+    fn remove(&mut self, id: &TaskId) {
+        self.entries.remove(id);
+        // Those that wait come and go while the server is away, and nobody takes what they asked for.
+        let most = 2 * self.entries.len() + SLACK;
+        let State { entries, asked, due, .. } = self;
+        if asked.len() > most {
+            let mut kept = HashSet::default();
+            asked.retain(|id| entries.get(id).is_some_and(|entry| entry.asked.is_some()) && kept.insert(id.clone()));
+        }
+        if due.len() > most {
+            due.retain(|Reverse((_, number, id))| entries.get(id).is_some_and(|entry| entry.number == *number));
+        }
     }
 }
 
@@ -147,10 +189,7 @@ impl Waiters {
                 entry.seen.is_some_and(|seen| seen >= round) && state.ask(id, false)
             }
             None => {
-                let pause = PAUSES.0;
-                let entry = Entry { number, waits: vec![waiting], look: None, seen: None, pause };
-                state.entries.insert(id.clone(), entry);
-                state.due.push(Reverse((Instant::now() + pause, number, id.clone())));
+                state.entries.insert(id.clone(), Entry::new(number, waiting));
                 state.ask(id, true)
             }
         };
@@ -187,9 +226,9 @@ impl Waiters {
     pub(crate) async fn looks(&self, most: usize) -> Vec<Look> {
         loop {
             let (looks, due) = {
-                let mut state = self.state();
-                let due = state.ask_for_what_is_due(Instant::now());
-                (state.take_asked(most), due)
+                let (mut state, now) = (self.state(), Instant::now());
+                let due = state.ask_for_what_is_due(now);
+                (state.take_asked(most, now), due)
             };
             if !looks.is_empty() {
                 return looks;
@@ -199,6 +238,37 @@ impl Waiters {
                 Some(due) => drop(timeout_at(due, self.asked.notified()).await),
                 None => self.asked.notified().await,
             }
+        }
+    }
+
+    /// All that is asked for now.
+    pub(crate) fn asked(&self) -> Vec<Look> {
+        self.state().take_asked(usize::MAX, Instant::now())
+    }
+
+    /// The look goes on by itself; it ends with its entry, which may be gone already.
+    pub(crate) fn goes_on(&self, look: &Look, alone: AbortOnDropHandle<()>) {
+        if let Some(entry) = self.state().entry_of(look).filter(|entry| entry.is_looked_at) {
+            entry.alone = Some(alone);
+        }
+    }
+
+    /// The look has ended: what was asked for since is looked at now.
+    pub(crate) fn looked(&self, look: &Look) {
+        let (alone, is_asked) = {
+            let mut state = self.state();
+            let Some(entry) = state.entry_of(look) else { return };
+            entry.is_looked_at = false;
+            let (alone, is_asked) = (entry.alone.take(), entry.asked.is_some());
+            if is_asked {
+                state.asked.push_back(look.id.clone());
+            }
+            (alone, is_asked)
+        };
+        // Which may be who says this.
+        alone.map(AbortOnDropHandle::detach);
+        if is_asked {
+            self.asked.notify_one();
         }
     }
 
@@ -214,7 +284,7 @@ impl Waiters {
             let (ended, others): (Vec<_>, Vec<_>) = waits.into_iter().partition(|waiting| last.ends(waiting.round));
             entry.waits = others;
             if entry.waits.is_empty() {
-                state.entries.remove(id);
+                state.remove(id);
             }
             ended
         };
@@ -242,7 +312,7 @@ impl Waiters {
         let Some(entry) = state.entries.get_mut(id) else { return };
         entry.waits.retain(|waiting| waiting.number != number);
         if entry.waits.is_empty() {
-            state.entries.remove(id);
+            state.remove(id);
         }
     }
 
@@ -269,9 +339,12 @@ pub(crate) struct Wait<'a> {
 }
 
 impl Wait<'_> {
-    /// What it ends with; `None` if nobody looks any more.
-    pub(crate) async fn ended(&mut self) -> Option<Last> {
-        (&mut self.last).await.ok()
+    pub(crate) async fn ended(&mut self) -> Last {
+        match (&mut self.last).await {
+            Ok(last) => last,
+            // The sender is kept until it tells.
+            Err(_) => pending().await,
+        }
     }
 }
 
@@ -279,6 +352,8 @@ impl Drop for Wait<'_> {
     fn drop(&mut self) {
         // One that was told is in no entry.
         if !self.last.is_terminated() {
+            // So that nobody is woken by it, under the lock.
+            self.last.close();
             self.waiters.leave(self.id, self.number);
         }
     }

@@ -4,9 +4,10 @@
 
 mod support;
 
+use futures_util::future::join_all;
 use std::time::Duration;
 use support::{TTL, record};
-use taskq_core::{Bid, ClaimAnswer, ResultBackend, ResultError, RunId, TaskId};
+use taskq_core::{Bid, ClaimAnswer, End, ResultBackend, ResultError, RunId, TaskId};
 use taskq_faults::{
     proxy::{Line, Proxy, Way, Who},
     redis::{Redis, Settings},
@@ -115,4 +116,21 @@ async fn a_line_that_loses_one_way_alone_is_given_up_and_replaced() {
         assert!(again.is_none_or(|earlier| earlier == kept), "{way:?}");
         assert_eq!(beside.fetch(&id).await.unwrap(), Some(kept), "{way:?}");
     }
+}
+
+/// One way for all of them would take longer than a server may be silent.
+#[tokio::test]
+async fn many_large_results_come_over_a_slow_line_to_all_who_wait() {
+    const BYTES: usize = 256 * 1024;
+    let server = Redis::start().await.unwrap();
+    let (line, results, beside) = behind_line(&server).await;
+    let mut large = record(0);
+    large.end = End::Done(vec![7; BYTES].into());
+    let ids: Vec<TaskId> = (0..128).map(|_| TaskId::new()).collect();
+    for id in &ids {
+        beside.store(id, &large, TTL).await.unwrap();
+    }
+    line.line(Who::All, Way::ToClient, Line::Throttle(16 * BYTES as u64));
+    let waited = ended(join_all(ids.iter().map(|id| results.wait(id, 0)))).await;
+    assert!(waited.iter().all(|waited| waited.as_ref().is_ok_and(|waited| *waited == large)));
 }

@@ -218,6 +218,40 @@ async fn a_key_that_cannot_be_read_holds_up_no_wait_for_another() {
 }
 
 #[tokio::test]
+async fn waits_that_a_replica_refuses_hold_up_no_other() {
+    let (server, master) = (Redis::start().await.unwrap(), Redis::start().await.unwrap());
+    let (results, worker) = (RedisResults::new(server.url()), RedisResults::new(master.url()));
+    let id = TaskId::new();
+    let mut entered = results.wait(&id, 0);
+    assert!(timeout(Duration::from_millis(500), &mut entered).await.is_err());
+    // From now on it takes no writes, and entering is one.
+    server.command(&["REPLICAOF", "127.0.0.1", &master.port().to_string()]).await.unwrap();
+    let others: Vec<TaskId> = (0..8).map(|_| TaskId::new()).collect();
+    let mut refused: Vec<_> = others.iter().map(|id| results.wait(id, 0)).collect();
+    for wait in &mut refused {
+        // Each by itself.
+        assert!(timeout(Duration::from_millis(50), wait).await.is_err());
+    }
+    worker.store(&id, &record(0), TTL).await.unwrap();
+    let waited = ended(select(&mut entered, join_all(refused))).await;
+    assert!(matches!(waited, Either::Left((Ok(_), _))), "the others have ended");
+}
+
+#[tokio::test]
+async fn thousands_of_waits_of_a_user_who_is_not_let_in_end_together() {
+    let server = Settings::new().option("requirepass", "r1ght").start().await.unwrap();
+    let results = RedisResults::new(format!("redis://:wr0ng@127.0.0.1:{}/", server.port()));
+    let ids: Vec<TaskId> = (0..3_000).map(|_| TaskId::new()).collect();
+    let waited = ended(join_all(ids.iter().map(|id| results.wait(id, 0)))).await;
+    assert!(waited.iter().all(|waited| matches!(waited, Err(ResultError::SetUp { .. }))));
+    let client = redis::Client::open(format!("redis://:r1ght@127.0.0.1:{}/", server.port())).unwrap();
+    let mut operator = client.get_multiplexed_async_connection().await.unwrap();
+    let stats: String = redis::cmd("INFO").arg("stats").query_async(&mut operator).await.unwrap();
+    let made = stats.lines().find_map(|line| line.strip_prefix("total_connections_received:")).unwrap();
+    assert!(made.trim().parse::<u64>().unwrap() <= 20, "{made} connections");
+}
+
+#[tokio::test]
 async fn a_wait_for_a_round_that_has_ended_does_not_wait_with_those_for_a_later_one() {
     let server = Redis::start().await.unwrap();
     let (results, worker) = (RedisResults::new(server.url()), RedisResults::new(server.url()));

@@ -46,8 +46,8 @@ pub(super) struct Job {
     pub(super) room: Option<Room>,
     /// What came of it, once that is known.
     pub(super) outcome: Outcome,
-    /// One whose outcome was known before, and whose caller is to be told too.
-    pub(super) before: Option<Box<Job>>,
+    /// Another one whose outcome is known, and whose caller is to be told too.
+    pub(super) next: Option<Box<Job>>,
     answer: Answer,
 }
 
@@ -73,7 +73,7 @@ impl Job {
             suspicions: 0,
             room: None,
             outcome: Err(BrokerError::Closed),
-            before: None,
+            next: None,
             answer,
         });
         (job, waiting)
