@@ -9,7 +9,7 @@ use std::{io, time::Duration};
 
 /// How long connecting may take, the handshake included.
 pub(crate) const CONNECT_LIMIT: Duration = Duration::from_secs(3);
-/// How long a connection may be silent with a command on it before it counts as dead.
+/// How long a request may take, its whole reply included, before its connection counts as dead.
 pub(crate) const RESPONSE_LIMIT: Duration = Duration::from_secs(4);
 /// Pipelines that wait to be written; past it callers wait too.
 const WRITE_BUFFER: usize = 1_000;

@@ -87,9 +87,11 @@ async fn together(shared: &Arc<Shared>, looks: Vec<Look>) -> Group {
     let count = looks.len();
     let found = match operations::look_once(shared, &looks).await {
         Ok(records) => Some(all_found(shared, &looks, records)),
-        // One of them may be at fault, or the server away.
-        Err(_) => {
-            apart(shared, looks.into_iter().chain(shared.waiters.asked()));
+        // One of them may be at fault, the line too slow for all, or the server away.
+        Err(trouble) => {
+            // What else is asked for needs the same server, but not the same keys, nor to crowd a slow line.
+            let others = if trouble.is_of_the_server() { shared.waiters.asked() } else { Vec::new() };
+            apart(shared, looks.into_iter().chain(others));
             None
         }
     };

@@ -34,6 +34,15 @@ impl Trouble {
         }
     }
 
+    /// Whether it would be the same with other keys and fewer of them. What takes too long may be too much.
+    pub(crate) fn is_of_the_server(&self) -> bool {
+        match self {
+            Trouble::Refused(_) => true,
+            Trouble::Away(error) => !error.is_timeout(),
+            Trouble::Failed(_) => false,
+        }
+    }
+
     pub(crate) fn into_error(self, address: &Address) -> ResultError {
         match self {
             Trouble::Refused(reason) => ResultError::SetUp {
